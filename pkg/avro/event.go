@@ -1,0 +1,66 @@
+package avro
+
+import "github.com/sluicehq/sluice/pkg/event"
+
+// AppendEvent appends a customer.events record of version 1, header included; id is the id of that
+// version's schema in the registry. The event's properties and attributes must be valid JSON.
+func AppendEvent(dst []byte, id int, e *event.Event) []byte {
+	dst = AppendHeader(dst, id)
+	dst = AppendString(dst, e.ID)
+	dst = appendKey(dst, e.User)
+	dst = appendUser(dst, e.User)
+	dst = AppendString(dst, e.Name)
+	dst = AppendString(dst, e.Kind)
+	dst = AppendTime(dst, e.OccurredAt)
+	dst = AppendTime(dst, e.ReceivedAt)
+	dst = AppendString(dst, e.Source)
+	dst = AppendOptBytes(dst, e.Properties)
+	dst = AppendOptBytes(dst, e.Attributes)
+	dst = AppendOptString(dst, e.AppID)
+	if e.BrazeDisabled {
+		return append(dst, branchValue, 1)
+	}
+	return append(dst, branchNull)
+}
+
+// appendKey appends the user's canonical key as an Avro string.
+func appendKey(dst []byte, u event.User) []byte {
+	if u.ExternalID != "" {
+		return AppendString(dst, u.ExternalID)
+	}
+	var buf [128]byte
+	return AppendBytes(dst, u.AppendKey(buf[:0]))
+}
+
+func appendUser(dst []byte, u event.User) []byte {
+	dst = AppendOptString(dst, u.ExternalID)
+	dst = AppendOptString(dst, u.BrazeID)
+	dst = AppendOptString(dst, u.AliasLabel)
+	dst = AppendOptString(dst, u.AliasName)
+	dst = AppendOptString(dst, u.Email)
+	return AppendOptString(dst, u.Phone)
+}
+
+// readEvent reads the body of a customer.events record of version 1. It returns the record's own
+// user_id beside the event, which aliases the body.
+func readEvent(body []byte, e *event.Event) (userID string, err error) {
+	r := NewReader(body)
+	e.ID = r.String("event_id")
+	userID = r.String("user_id")
+	e.User.ExternalID = r.OptString("external_id")
+	e.User.BrazeID = r.OptString("braze_id")
+	e.User.AliasLabel = r.OptString("alias_label")
+	e.User.AliasName = r.OptString("alias_name")
+	e.User.Email = r.OptString("email")
+	e.User.Phone = r.OptString("phone")
+	e.Name = r.String("event_name")
+	e.Kind = r.String("event_kind")
+	e.OccurredAt = r.Time("occurred_at")
+	e.ReceivedAt = r.Time("received_at")
+	e.Source = r.String("source")
+	e.Properties = r.OptBytes("properties_json")
+	e.Attributes = r.OptBytes("attributes_json")
+	e.AppID = r.OptString("app_id")
+	e.BrazeDisabled = r.Present("braze_disabled") && r.Bool("braze_disabled")
+	return userID, r.Err()
+}

@@ -1,0 +1,82 @@
+// Package schema knows the topics there are and the record type each of them carries.
+package schema
+
+import (
+	"slices"
+	"time"
+
+	"github.com/sluicehq/sluice/schemas"
+)
+
+// Topic is one topic as it ought to be. Topics keyed by user share one partition count, so that
+// partition n of each of them concerns the same people.
+type Topic struct {
+	Name       string        // without the configured prefix
+	RecordType string        // folder in package schemas
+	Retention  time.Duration // how long records stay
+	Public     bool          // others may write to it directly
+	WrittenBy  string
+	ReadBy     string
+	Doc        string
+}
+
+const day = 24 * time.Hour
+
+// The names of the topics.
+const (
+	CustomerEvents   = "customer.events"
+	CustomerProfiles = "customer.profiles"
+	BrazeDeliveries  = "braze.deliveries"
+)
+
+// Record types that are not named like their topic.
+const deadLetterType = "deadletters"
+
+// DeadLetters is the topic of a service's records that cannot go on.
+func DeadLetters(service string) string { return service + ".deadletters" }
+
+var topics = []Topic{
+	{
+		Name: CustomerEvents, RecordType: CustomerEvents, Retention: 7 * day, Public: true,
+		WrittenBy: "ingest, upstream producers", ReadBy: "braze-sender",
+		Doc: "Key actions of customers: name, time, user, properties, attributes set with them.",
+	},
+	{
+		Name: CustomerProfiles, RecordType: CustomerProfiles, Retention: 7 * day, Public: true,
+		WrittenBy: "ingest, upstream producers", ReadBy: "analysts",
+		Doc: "Changes to customers' profiles: attributes to set, unset, add, remove, increment.",
+	},
+	{
+		Name: BrazeDeliveries, RecordType: BrazeDeliveries, Retention: 7 * day,
+		WrittenBy: "braze-sender", ReadBy: "analysts, braze-sender after a restart",
+		Doc: "What became of each record on its way to Braze.",
+	},
+	{
+		Name: DeadLetters("ingest"), RecordType: deadLetterType, Retention: 30 * day,
+		WrittenBy: "ingest", ReadBy: "operators",
+		Doc: "Items that a tracking client sent and that cannot become a record.",
+	},
+	{
+		Name: DeadLetters("braze-sender"), RecordType: deadLetterType, Retention: 30 * day,
+		WrittenBy: "braze-sender", ReadBy: "operators",
+		Doc: "Records that Braze will never take, or that could not be read.",
+	},
+}
+
+// Topics returns every topic, in the order of the flows.
+func Topics() []Topic { return slices.Clone(topics) }
+
+// Find returns the topic of that name, without prefix.
+func Find(name string) (Topic, bool) {
+	i := slices.IndexFunc(topics, func(t Topic) bool { return t.Name == name })
+	if i < 0 {
+		return Topic{}, false
+	}
+	return topics[i], true
+}
+
+// Subject is the registry's name for the schema of a topic's values; topic includes the prefix.
+func Subject(topic string) string { return topic + "-value" }
+
+// Text is the newest Avro schema of the topic's records.
+func (t Topic) Text() string { return schemas.Latest(t.RecordType) }
