@@ -1,0 +1,95 @@
+# Bare `make` lists the verbs.
+.DEFAULT_GOAL := help
+SHELL := /usr/bin/env bash
+.SHELLFLAGS := -euo pipefail -c
+
+# The workspace's modules, asked of Go so that no list goes stale.
+MODULES := $(shell go list -m -f '{{.Dir}}')
+GOLANGCI_LINT := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+BIN := bin
+
+# Kafka and the registry are started once for all suites, and named in the environment.
+WITH_KAFKA = $(BIN)/withkafka -registry --
+
+.PHONY: help
+help: ## list the verbs
+	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  \033[1m%-10s\033[0m %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## build every command into bin/
+	@mkdir -p $(BIN)
+	@for m in $(MODULES); do (cd "$$m" && go build -o $(CURDIR)/$(BIN)/ ./...); done
+
+.PHONY: run
+run: ## everything in one process, with simulated customers: no other software, no configuration
+	@mkdir -p $(BIN)
+	@echo "building…"
+	@cd services/pipeline && go build -o $(CURDIR)/$(BIN)/sluice ./cmd/sluice
+	@exec $(BIN)/sluice run --simulate
+
+.PHONY: simulate
+simulate: ## send seeded customers to a running pipeline
+	cd services/pipeline && go run ./cmd/sluice simulate
+
+.PHONY: test
+test: ## every test, on the embedded broker and on a real Apache Kafka
+	@mkdir -p $(BIN)
+	@cd pkg && go build -o $(CURDIR)/$(BIN)/withkafka ./kafkatest/cmd/withkafka
+	$(WITH_KAFKA) go test -race -shuffle=on -timeout 15m work
+
+.PHONY: e2e
+e2e: ## the end-to-end tests alone
+	@mkdir -p $(BIN)
+	@cd pkg && go build -o $(CURDIR)/$(BIN)/withkafka ./kafkatest/cmd/withkafka
+	cd services/pipeline && $(CURDIR)/$(WITH_KAFKA) go test -count=1 -v -timeout 15m .
+
+.PHONY: chaos
+chaos: ## the long crash suite: make chaos SEED=7 KILLS=60
+	cd services/pipeline && CHAOS_SEED=$(SEED) CHAOS_KILLS=$(or $(KILLS),60) go test -count=1 -v -timeout 60m -run TestCrashSuite ./chaos
+
+.PHONY: bench
+bench: ## throughput beside a limit measured in the same run; TEST_KAFKA_BROKERS takes another broker
+	cd services/pipeline && go test -run '^$$' -bench . -benchtime 1x -timeout 60m ./bench
+
+.PHONY: fuzz
+fuzz: ## every fuzz target for FUZZTIME (10s) each
+	@for m in $(MODULES); do (cd "$$m" && \
+	  grep -rlE '^func Fuzz' --include='*_test.go' . | xargs -r -n1 dirname | sort -u | while read -r dir; do \
+	    for target in $$(grep -hoE '^func Fuzz[A-Za-z0-9_]+' "$$dir"/*_test.go | cut -d' ' -f2); do \
+	      echo "$$dir $$target"; go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(or $(FUZZTIME),10s) "$$dir"; \
+	    done; done); done
+
+.PHONY: lint
+lint: ## golangci-lint over every module
+	@for m in $(MODULES); do (cd "$$m" && echo "lint $${m#$(CURDIR)/}" && go run $(GOLANGCI_LINT) run ./...); done
+
+.PHONY: fmt
+fmt: ## format every module
+	@for m in $(MODULES); do (cd "$$m" && go run $(GOLANGCI_LINT) fmt ./...); done
+
+.PHONY: tidy
+tidy: ## bring every go.mod up to date
+	@for m in $(MODULES); do (cd "$$m" && go mod tidy); done
+
+.PHONY: generate
+generate: ## rewrite what is generated: configuration tables, the topics' reference
+	cd services/pipeline && go run ./cmd/gendocs -root $(CURDIR)
+
+.PHONY: generate-check
+generate-check:
+	cd services/pipeline && go run ./cmd/gendocs -root $(CURDIR) -check
+
+.PHONY: golden
+golden: ## rewrite golden files; read the diff like prose
+	GOLDEN=write go test work
+
+.PHONY: check
+check: lint generate-check test ## what CI runs
+
+.PHONY: up
+up: ## Apache Kafka, a registry and the services in containers
+	docker compose up --build --wait
+
+.PHONY: down
+down: ## stop and remove them
+	docker compose down --volumes

@@ -1,0 +1,163 @@
+// Package deadletter is the envelope of a record that cannot go on: its bytes untouched, where it
+// came from, and why it was given up. A source may commit past such a record only when its dead
+// letter is durable.
+package deadletter
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/sluicehq/sluice/pkg/avro"
+	"github.com/sluicehq/sluice/pkg/schema"
+	"github.com/sluicehq/sluice/pkg/stream"
+)
+
+// Letter is a record that cannot go on.
+type Letter struct {
+	Reason          string // short stable word: undecodable, key_mismatch, item_error, in_doubt, …
+	Detail          string // words for a person
+	OriginTopic     string // on the cluster; a request path for what never reached a topic
+	OriginPartition int32  // -1 for what never reached a topic
+	OriginOffset    int64  // likewise
+	AppendedAt      time.Time
+	Key, Value      []byte // untouched; nil where there was none
+	Headers         []stream.Header
+	EventID         string // where it could be read
+	Attempts        int    // times the destination was asked
+	FirstAttemptAt  time.Time
+	LastAttemptAt   time.Time
+}
+
+// Writer puts letters on a service's dead-letter topic.
+type Writer struct {
+	producer *stream.Producer
+	topic    string
+	service  string
+	codec    *avro.Codec
+}
+
+// maxDetail bounds a letter's words: Braze's answer may be long.
+const maxDetail = 2_000
+
+// Open connects to the dead letters of a service; id is the id of their schema in the registry.
+func Open(kafka stream.Config, service string, id int) (*Writer, error) {
+	topic, ok := schema.Find(schema.DeadLetters(service))
+	if !ok {
+		return nil, fmt.Errorf("service %s has no dead letters", service)
+	}
+	codec, err := avro.NewCodec(topic.Text(), id)
+	if err != nil {
+		return nil, err
+	}
+	// A producer of its own: a letter may be twice as large as what other topics take.
+	producer, err := stream.NewProducer(kafka, stream.ProducerOptions{MaxBatchBytes: schema.MaxDeadLetterBytes - 1024})
+	if err != nil {
+		return nil, err
+	}
+	return &Writer{producer, kafka.Topic(topic.Name), service, codec}, nil
+}
+
+// Close gives up what is still on its way; every Write that matters has called back by then.
+func (w *Writer) Close() { w.producer.Close() }
+
+// Write calls done once the letter is durable, or certain never to be. A letter that even its own
+// topic cannot hold is written without the record's value, which then says where the value stands.
+func (w *Writer) Write(ctx context.Context, l Letter, done func(error)) {
+	l.Detail = shorten(l.Detail)
+	w.write(ctx, l, func(err error) {
+		if !stream.Permanent(err) || l.Value == nil {
+			done(err)
+			return
+		}
+		l.Detail = shorten(fmt.Sprintf("value of %d bytes does not fit here and is left at its origin; %s", len(l.Value), l.Detail))
+		l.Value = nil
+		go w.write(ctx, l, done) // not from within the client's own callback, which may block
+	})
+}
+
+func (w *Writer) write(ctx context.Context, l Letter, done func(error)) {
+	value, err := w.codec.Append(nil, l.record(w.service))
+	if err != nil {
+		done(fmt.Errorf("encoding a dead letter: %w", err))
+		return
+	}
+	headers := []stream.Header{{Key: "reason", Value: []byte(l.Reason)}}
+	if l.EventID != "" {
+		headers = append(headers, stream.Header{Key: "event-id", Value: []byte(l.EventID)})
+	}
+	w.producer.Produce(ctx, &stream.Record{Topic: w.topic, Key: l.key(), Value: value, Headers: headers},
+		func(_ *stream.Record, err error) { done(err) })
+}
+
+func shorten(s string) string {
+	if len(s) <= maxDetail {
+		return s
+	}
+	return strings.ToValidUTF8(s[:maxDetail], "") + "…"
+}
+
+// key is the record's own where it is text, so that a customer's dead letters stay together.
+func (l Letter) key() []byte {
+	if len(l.Key) > 0 && l.Key[0] != 0 && utf8.Valid(l.Key) {
+		return l.Key
+	}
+	return []byte(l.OriginTopic + "/" + strconv.Itoa(int(l.OriginPartition)) + "/" + strconv.FormatInt(l.OriginOffset, 10))
+}
+
+func (l Letter) record(service string) map[string]any {
+	headers := make([]any, len(l.Headers))
+	for i, h := range l.Headers {
+		headers[i] = map[string]any{"name": h.Key, "content": avro.OptBlob(h.Value)}
+	}
+	return map[string]any{
+		"service":            service,
+		"reason":             l.Reason,
+		"detail":             avro.Opt("string", l.Detail),
+		"origin_topic":       l.OriginTopic,
+		"origin_partition":   l.OriginPartition,
+		"origin_offset":      l.OriginOffset,
+		"origin_appended_at": l.AppendedAt,
+		"origin_key":         avro.OptBlob(l.Key),
+		"origin_value":       avro.OptBlob(l.Value),
+		"origin_headers":     headers,
+		"event_id":           avro.Opt("string", l.EventID),
+		"attempts":           l.Attempts,
+		"first_attempt_at":   l.FirstAttemptAt,
+		"last_attempt_at":    l.LastAttemptAt,
+	}
+}
+
+// Read takes a letter out of the value of a record that was written with the codec's schema.
+func Read(codec *avro.Codec, value []byte) (Letter, error) {
+	_, body, err := avro.Split(value)
+	if err != nil {
+		return Letter{}, err
+	}
+	m, err := codec.Decode(body)
+	if err != nil {
+		return Letter{}, err
+	}
+	l := Letter{
+		Reason:          m["reason"].(string),
+		Detail:          avro.Unwrap[string](m["detail"]),
+		OriginTopic:     m["origin_topic"].(string),
+		OriginPartition: m["origin_partition"].(int32),
+		OriginOffset:    m["origin_offset"].(int64),
+		AppendedAt:      m["origin_appended_at"].(time.Time),
+		Key:             avro.Unwrap[[]byte](m["origin_key"]),
+		Value:           avro.Unwrap[[]byte](m["origin_value"]),
+		EventID:         avro.Unwrap[string](m["event_id"]),
+		Attempts:        int(m["attempts"].(int32)),
+		FirstAttemptAt:  m["first_attempt_at"].(time.Time),
+		LastAttemptAt:   m["last_attempt_at"].(time.Time),
+	}
+	for _, h := range m["origin_headers"].([]any) {
+		header := h.(map[string]any)
+		l.Headers = append(l.Headers, stream.Header{Key: header["name"].(string), Value: avro.Unwrap[[]byte](header["content"])})
+	}
+	return l, nil
+}

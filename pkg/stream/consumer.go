@@ -1,0 +1,253 @@
+package stream
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/rs/zerolog"
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/sluicehq/sluice/pkg/ledger"
+)
+
+// Handler does the work of a Consumer. Its methods are never called at the same time.
+type Handler interface {
+	// Assigned is told which partitions are ours before their first record comes.
+	Assigned(ctx context.Context, parts []*Partition) error
+	// Take is lent records of one or more partitions, in order. It returns soon: no rebalance can
+	// happen while it runs. The slice is its own only until it returns.
+	Take(ctx context.Context, lent []Delivery) error
+	// Revoked gives partitions back. When it returns, every delivery of theirs is settled or
+	// forgotten, and no work on them is going on anywhere.
+	Revoked(ctx context.Context, parts []*Partition)
+}
+
+// ConsumerOptions shape a Consumer.
+type ConsumerOptions struct {
+	Group    string   // on the cluster
+	Topics   []string // on the cluster
+	Receipts string   // the topic, on the cluster, where the handler leaves its receipts
+
+	WindowRecords int           // records that one partition may be ahead of its commit; 20,000 when 0
+	WindowBytes   int64         // the same in bytes of values; 64 MiB when 0
+	CommitEvery   time.Duration // 500 ms when 0
+	Log           zerolog.Logger
+}
+
+// Consumer reads topics as a member of a group and lends the records to its Handler.
+type Consumer struct {
+	client  *kgo.Client
+	admin   *kadm.Client
+	o       ConsumerOptions
+	handler Handler
+	relief  chan struct{}
+
+	mu    sync.Mutex // held while committing: nothing is revoked in the middle of a commit
+	parts map[place]*Partition
+	last  map[place]ledger.Position // what was committed last
+
+	failed context.CancelCauseFunc // ends Run from a callback
+}
+
+type place struct {
+	topic  string
+	number int32
+}
+
+const maxPoll = 5_000 // records handed over at once
+
+// NewConsumer joins no group yet: Run does.
+func NewConsumer(c Config, o ConsumerOptions, h Handler) (*Consumer, error) {
+	if o.WindowRecords == 0 {
+		o.WindowRecords = 20_000
+	}
+	if o.WindowBytes == 0 {
+		o.WindowBytes = 64 << 20
+	}
+	if o.CommitEvery == 0 {
+		o.CommitEvery = 500 * time.Millisecond
+	}
+	opts, err := c.options()
+	if err != nil {
+		return nil, err
+	}
+	k := &Consumer{
+		o: o, handler: h,
+		relief: make(chan struct{}, 1),
+		parts:  map[place]*Partition{},
+		last:   map[place]ledger.Position{},
+		failed: func(error) {},
+	}
+	opts = append(opts,
+		kgo.ConsumerGroup(o.Group),
+		kgo.ConsumeTopics(o.Topics...),
+		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
+		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
+		// Range puts partition n of every topic on one member: a user is owned by one process.
+		kgo.Balancers(kgo.RangeBalancer()),
+		kgo.DisableAutoCommit(),
+		kgo.BlockRebalanceOnPoll(),
+		kgo.FetchMaxBytes(16<<20),
+		kgo.FetchMaxPartitionBytes(2<<20),
+		kgo.FetchMaxWait(500*time.Millisecond),
+		kgo.OnPartitionsAssigned(k.onAssigned),
+		kgo.OnPartitionsRevoked(k.onRevoked),
+		kgo.OnPartitionsLost(k.onLost),
+	)
+	if k.client, err = kgo.NewClient(opts...); err != nil {
+		return nil, fmt.Errorf("creating the Kafka consumer: %w", err)
+	}
+	k.admin = kadm.NewClient(k.client)
+	return k, nil
+}
+
+// Run consumes until the context ends, then gives every partition back: the handler finishes what is
+// under way, the last positions are committed, the group is left. It returns nil after such a drain.
+func (k *Consumer) Run(ctx context.Context) error {
+	ctx, fail := context.WithCancelCause(ctx)
+	defer fail(nil)
+	k.failed = fail
+
+	var side sync.WaitGroup
+	side.Go(func() { k.keepBooks(ctx) })
+	err := k.poll(ctx)
+	fail(err)
+	side.Wait()
+
+	k.client.CloseAllowingRebalance() // leaves the group, which calls onRevoked for what we have
+	if cause := context.Cause(ctx); cause != nil && !errors.Is(cause, context.Canceled) {
+		return cause
+	}
+	return nil
+}
+
+// poll hands records over until the context ends or the handler fails.
+func (k *Consumer) poll(ctx context.Context) error {
+	lent := make([]Delivery, 0, maxPoll)
+	for ctx.Err() == nil {
+		fetches := k.client.PollRecords(ctx, maxPoll)
+		if fetches.IsClientClosed() {
+			return errors.New("the Kafka client was closed")
+		}
+		for _, e := range fetches.Errors() {
+			if ctx.Err() == nil && !errors.Is(e.Err, context.Canceled) {
+				k.o.Log.Warn().Err(e.Err).Str("topic", e.Topic).Int32("partition", e.Partition).Msg("fetching records")
+			}
+		}
+		lent = k.lend(lent[:0], fetches)
+		var err error
+		if len(lent) > 0 {
+			err = k.handler.Take(ctx, lent)
+			clear(lent)
+		}
+		k.pauseFull(fetches)
+		k.client.AllowRebalance()
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// lend enters records into the books of their partitions.
+func (k *Consumer) lend(lent []Delivery, fetches kgo.Fetches) []Delivery {
+	fetches.EachPartition(func(tp kgo.FetchTopicPartition) {
+		if len(tp.Records) == 0 {
+			return
+		}
+		part := k.part(place{tp.Topic, tp.Partition})
+		if part == nil {
+			return // it went away between the fetch and the poll; the next owner reads it
+		}
+		var size int64
+		for _, r := range tp.Records {
+			lent = append(lent, Delivery{r, part, part.books.Take(r.Offset, r.Timestamp.UnixMilli())})
+			size += int64(len(r.Value))
+		}
+		part.bytes.Add(size)
+	})
+	return lent
+}
+
+func (k *Consumer) part(p place) *Partition {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.parts[p]
+}
+
+// pauseFull stops fetching partitions that have run too far ahead.
+func (k *Consumer) pauseFull(fetches kgo.Fetches) {
+	fetches.EachPartition(func(tp kgo.FetchTopicPartition) {
+		part := k.part(place{tp.Topic, tp.Partition})
+		if part == nil || !part.full() || part.paused.Load() {
+			return
+		}
+		k.client.PauseFetchPartitions(map[string][]int32{tp.Topic: {tp.Partition}})
+		part.paused.Store(true)
+		if part.relieved() { // everything was settled before anyone could see the pause
+			k.resumeRelieved()
+		}
+	})
+}
+
+// resumeRelieved lets paused partitions that have caught up go on.
+func (k *Consumer) resumeRelieved() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for p, part := range k.parts {
+		if part.paused.Load() && part.relieved() && part.paused.CompareAndSwap(true, false) {
+			k.client.ResumeFetchPartitions(map[string][]int32{p.topic: {p.number}})
+		}
+	}
+}
+
+// keepBooks commits regularly and resumes partitions, beside the polling.
+func (k *Consumer) keepBooks(ctx context.Context) {
+	tick := time.NewTicker(k.o.CommitEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-k.relief:
+			k.resumeRelieved()
+		case <-tick.C:
+			if err := k.commit(ctx, nil); err != nil && ctx.Err() == nil {
+				k.o.Log.Warn().Err(err).Msg("committing offsets")
+			}
+		}
+	}
+}
+
+// Stats is what a Consumer holds at a moment.
+type Stats struct {
+	Partitions int
+	Held       int   // records lent out and not settled, or settled behind a gap
+	HeldBytes  int64 // of records lent out and not settled
+	Paused     int   // partitions that have run too far ahead
+	Oldest     time.Time
+}
+
+// Stats looks at the books. Oldest is the timestamp of the oldest unsettled record, zero if all are.
+func (k *Consumer) Stats() Stats {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	s := Stats{Partitions: len(k.parts)}
+	for _, part := range k.parts {
+		s.Held += part.books.Open()
+		s.HeldBytes += part.bytes.Load()
+		if part.paused.Load() {
+			s.Paused++
+		}
+		if stamp, ok := part.books.Oldest(); ok {
+			if at := time.UnixMilli(stamp); s.Oldest.IsZero() || at.Before(s.Oldest) {
+				s.Oldest = at
+			}
+		}
+	}
+	return s
+}

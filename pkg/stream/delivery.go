@@ -1,0 +1,82 @@
+package stream
+
+import (
+	"sync/atomic"
+	"time"
+
+	"github.com/sluicehq/sluice/pkg/ledger"
+)
+
+// Partition is one partition of a topic while it is assigned to us.
+type Partition struct {
+	Topic  string // on the cluster, prefix included
+	Number int32
+	Start  ledger.Position // where the books were opened: what the predecessor left
+
+	books  *ledger.Ledger
+	bytes  atomic.Int64 // of records lent out and not settled
+	paused atomic.Bool
+	gone   atomic.Bool     // revoked or lost: settling has no effect any more
+	relief chan<- struct{} // asks the consumer to look for partitions that may go on
+	window window
+}
+
+// window bounds what a partition may hold.
+type window struct {
+	records int
+	bytes   int64
+}
+
+// full reports whether the partition is too far ahead of its commit.
+func (p *Partition) full() bool {
+	return p.books.Open() >= p.window.records || p.bytes.Load() >= p.window.bytes
+}
+
+// relieved reports whether a paused partition may go on. The gap to full keeps it from flapping.
+func (p *Partition) relieved() bool {
+	return p.books.Open() <= p.window.records/2 && p.bytes.Load() <= p.window.bytes/2
+}
+
+// Delivery is a record on loan. Whoever holds it settles it exactly once.
+type Delivery struct {
+	record *Record
+	part   *Partition
+	ticket ledger.Ticket
+}
+
+// Partition is where the record comes from.
+func (d Delivery) Partition() *Partition { return d.part }
+
+// Offset is the record's place in its partition.
+func (d Delivery) Offset() int64 { return d.record.Offset }
+
+// Key is the record's key; nil when it has none.
+func (d Delivery) Key() []byte { return d.record.Key }
+
+// Value is the record's value; nil for a tombstone. It must not be changed.
+func (d Delivery) Value() []byte { return d.record.Value }
+
+// Headers are the record's headers.
+func (d Delivery) Headers() []Header { return d.record.Headers }
+
+// AppendedAt is the record's own timestamp.
+func (d Delivery) AppendedAt() time.Time { return d.record.Timestamp }
+
+// Settle says that the record is done with: delivered, skipped, or refused with its dead letter
+// durable. Its receipt stands at the given offset of the receipts' partition, or there is none
+// (ledger.NoReceipt). It may be called from any goroutine.
+func (d Delivery) Settle(receipt int64) {
+	if d.part.gone.Load() {
+		return // the next owner reads the receipt, or does the work again
+	}
+	if !d.part.books.Settle(d.ticket, receipt) {
+		panic("stream: a delivery was settled twice")
+	}
+	d.part.bytes.Add(-int64(len(d.record.Value)))
+	if d.part.paused.Load() && d.part.relieved() {
+		select {
+		case d.part.relief <- struct{}{}:
+		default: // it has been asked already
+		}
+	}
+}

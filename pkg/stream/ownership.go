@@ -1,0 +1,261 @@
+package stream
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/sluicehq/sluice/pkg/ledger"
+)
+
+// note is what a commit says beside the offset: where the receipts of records that were settled
+// beyond it begin. It is kept in the commit's metadata.
+type note struct {
+	ReceiptsFrom int64 `json:"receipts_from"`
+}
+
+// parseNote reads the metadata of a commit. A commit without a note was made by another tool on
+// purpose: whoever moves our offset wants the records delivered again, receipts or not.
+func parseNote(metadata string) (note, bool) {
+	if !strings.HasPrefix(metadata, "{") {
+		return note{}, false
+	}
+	n := note{ReceiptsFrom: -1}
+	if err := json.Unmarshal([]byte(metadata), &n); err != nil || n.ReceiptsFrom < 0 {
+		return note{}, false
+	}
+	return n, true
+}
+
+// onAssigned opens the books of new partitions where their last owner closed them.
+func (k *Consumer) onAssigned(ctx context.Context, _ *kgo.Client, assigned map[string][]int32) {
+	if len(assigned) == 0 {
+		return
+	}
+	parts, err := k.open(ctx, assigned)
+	if err == nil {
+		err = k.handler.Assigned(ctx, parts)
+	}
+	if err != nil {
+		k.failed(fmt.Errorf("taking over partitions: %w", err))
+		return
+	}
+	k.mu.Lock()
+	for _, part := range parts {
+		k.parts[place{part.Topic, part.Number}] = part
+	}
+	k.mu.Unlock()
+	// A partition that never had a commit gets one before its first record is delivered: without
+	// it a crash would leave no word of where its receipts begin.
+	if err := k.commit(ctx, nil); err != nil {
+		k.failed(fmt.Errorf("committing first positions: %w", err))
+	}
+	k.o.Log.Info().Int("partitions", len(parts)).Msg("partitions assigned")
+}
+
+// open finds out where each partition is to go on. It asks until it is answered: without an answer
+// there is nothing else to do.
+func (k *Consumer) open(ctx context.Context, assigned map[string][]int32) ([]*Partition, error) {
+	for wait := 100 * time.Millisecond; ; wait = min(2*wait, 5*time.Second) {
+		parts, err := k.tryOpen(ctx, assigned)
+		if err == nil || ctx.Err() != nil || errors.Is(err, errLayout) {
+			return parts, err
+		}
+		k.o.Log.Warn().Err(err).Msg("asking for committed offsets")
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(wait):
+		}
+	}
+}
+
+// errLayout says that the topics do not fit one another.
+var errLayout = errors.New("the receipts' topic must have as many partitions as the topics it receipts; sluice topics diff shows both")
+
+func (k *Consumer) tryOpen(ctx context.Context, assigned map[string][]int32) ([]*Partition, error) {
+	committed, err := k.admin.FetchOffsets(ctx, k.o.Group)
+	if err != nil {
+		return nil, fmt.Errorf("fetching committed offsets: %w", err)
+	}
+	starts, err := k.admin.ListStartOffsets(ctx, k.o.Topics...)
+	if err != nil {
+		return nil, fmt.Errorf("listing first offsets: %w", err)
+	}
+	var receipts kadm.ListedOffsets
+	if k.o.Receipts != "" {
+		if receipts, err = k.admin.ListEndOffsets(ctx, k.o.Receipts); err != nil {
+			return nil, fmt.Errorf("listing last receipts: %w", err)
+		}
+	}
+	var parts []*Partition
+	for topic, numbers := range assigned {
+		for _, number := range numbers {
+			var pos ledger.Position
+			if k.o.Receipts != "" {
+				end, ok := receipts.Lookup(k.o.Receipts, number)
+				if !ok {
+					return nil, fmt.Errorf("%s has no partition %d: %w", k.o.Receipts, number, errLayout)
+				}
+				if end.Err != nil {
+					return nil, fmt.Errorf("listing the last receipt of partition %d: %w", number, end.Err)
+				}
+				pos.Receipt = end.Offset
+			}
+			if c, ok := committed.Lookup(topic, number); ok && c.Err == nil && c.At >= 0 {
+				pos.Offset = c.At
+				if n, ok := parseNote(c.Metadata); ok {
+					pos.Receipt = min(pos.Receipt, n.ReceiptsFrom)
+				}
+			} else {
+				start, ok := starts.Lookup(topic, number)
+				if !ok || start.Err != nil {
+					return nil, fmt.Errorf("listing the first offset of %s/%d: %w", topic, number, errors.Join(start.Err, errMissing(ok)))
+				}
+				pos.Offset = start.Offset
+			}
+			parts = append(parts, &Partition{
+				Topic: topic, Number: number, Start: pos,
+				books:  ledger.New(pos.Offset, pos.Receipt),
+				relief: k.relief,
+				window: window{k.o.WindowRecords, k.o.WindowBytes},
+			})
+		}
+	}
+	return parts, nil
+}
+
+func errMissing(found bool) error {
+	if found {
+		return nil
+	}
+	return errors.New("the partition is not listed")
+}
+
+// onRevoked lets the handler finish, commits what is settled, and only then lets go.
+func (k *Consumer) onRevoked(ctx context.Context, _ *kgo.Client, revoked map[string][]int32) {
+	parts := k.find(revoked)
+	if len(parts) == 0 {
+		return
+	}
+	k.handler.Revoked(ctx, parts)
+	if err := k.commit(ctx, parts); err != nil {
+		k.o.Log.Warn().Err(err).Msg("committing while partitions are revoked")
+	}
+	k.letGo(parts)
+	k.o.Log.Info().Int("partitions", len(parts)).Msg("partitions revoked")
+}
+
+// onLost is told too late: another member may have the partitions already. Nothing is committed.
+func (k *Consumer) onLost(ctx context.Context, _ *kgo.Client, lost map[string][]int32) {
+	parts := k.find(lost)
+	if len(parts) == 0 {
+		return
+	}
+	k.letGo(parts)
+	k.handler.Revoked(ctx, parts)
+	k.o.Log.Warn().Int("partitions", len(parts)).Msg("partitions lost")
+}
+
+func (k *Consumer) find(m map[string][]int32) []*Partition {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	var parts []*Partition
+	for topic, numbers := range m {
+		for _, n := range numbers {
+			if part := k.parts[place{topic, n}]; part != nil {
+				parts = append(parts, part)
+			}
+		}
+	}
+	return parts
+}
+
+func (k *Consumer) letGo(parts []*Partition) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for _, part := range parts {
+		part.gone.Store(true)
+		// A pause outlives the assignment inside the client; the partition may come back to us.
+		k.client.ResumeFetchPartitions(map[string][]int32{part.Topic: {part.Number}})
+		delete(k.parts, place{part.Topic, part.Number})
+		delete(k.last, place{part.Topic, part.Number})
+	}
+}
+
+// commit writes the positions that have moved; of the given partitions, or of all when nil.
+func (k *Consumer) commit(ctx context.Context, parts []*Partition) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if parts == nil {
+		for _, part := range k.parts {
+			parts = append(parts, part)
+		}
+	}
+	moved := map[place]ledger.Position{}
+	offsets := map[string]map[int32]kgo.EpochOffset{}
+	for _, part := range parts {
+		at := place{part.Topic, part.Number}
+		pos := part.books.Committable()
+		if last, ok := k.last[at]; ok && last == pos {
+			continue
+		}
+		moved[at] = pos
+		if offsets[part.Topic] == nil {
+			offsets[part.Topic] = map[int32]kgo.EpochOffset{}
+		}
+		offsets[part.Topic][part.Number] = kgo.EpochOffset{Epoch: -1, Offset: pos.Offset}
+	}
+	if len(moved) == 0 {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	ctx = kgo.PreCommitFnContext(ctx, func(req *kmsg.OffsetCommitRequest) error {
+		for i := range req.Topics {
+			for j := range req.Topics[i].Partitions {
+				p := &req.Topics[i].Partitions[j]
+				text, err := json.Marshal(note{moved[place{req.Topics[i].Topic, p.Partition}].Receipt})
+				if err != nil {
+					return err
+				}
+				p.Metadata = kmsg.StringPtr(string(text))
+			}
+		}
+		return nil
+	})
+	var failed error
+	k.client.CommitOffsetsSync(ctx, offsets, func(_ *kgo.Client, _ *kmsg.OffsetCommitRequest, resp *kmsg.OffsetCommitResponse, err error) {
+		failed = errors.Join(err, commitError(resp))
+	})
+	if failed != nil {
+		return failed
+	}
+	for at, pos := range moved {
+		k.last[at] = pos
+	}
+	return nil
+}
+
+// commitError finds the first partition whose commit the coordinator did not take.
+func commitError(resp *kmsg.OffsetCommitResponse) error {
+	if resp == nil {
+		return nil
+	}
+	for _, t := range resp.Topics {
+		for _, p := range t.Partitions {
+			if err := kerr.ErrorForCode(p.ErrorCode); err != nil {
+				return fmt.Errorf("committing %s/%d: %w", t.Topic, p.Partition, err)
+			}
+		}
+	}
+	return nil
+}

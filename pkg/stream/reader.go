@@ -1,0 +1,127 @@
+package stream
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// Range is a stretch of a topic to read without a group, without a trace.
+type Range struct {
+	Topic string // on the cluster
+	// From names the partitions to read and the first offset wanted in each; nil is all of them from
+	// the beginning, or from Since on.
+	From  map[int32]int64
+	Since time.Time
+	// Follow keeps reading behind the end that the topic has now, until the context ends.
+	Follow bool
+}
+
+// ErrStop, returned by the function given to Read, ends the reading without an error.
+var ErrStop = errors.New("enough")
+
+// Read calls each with every record of the range, in order within each partition, and returns when
+// the end that the topic had at the start is reached, or, following, when the context ends.
+func Read(ctx context.Context, c Config, r Range, each func(*Record) error) error {
+	opts, err := c.options()
+	if err != nil {
+		return err
+	}
+	client, err := kgo.NewClient(append(opts, kgo.FetchIsolationLevel(kgo.ReadCommitted()),
+		kgo.KeepControlRecords(), // a transaction's marker may be the last offset there is
+		kgo.FetchMaxWait(250*time.Millisecond))...)
+	if err != nil {
+		return fmt.Errorf("creating a Kafka reader: %w", err)
+	}
+	defer client.Close()
+	from, left, err := r.bounds(ctx, kadm.NewClient(client))
+	if err != nil {
+		return err
+	}
+	if len(left) == 0 && !r.Follow {
+		return nil
+	}
+	client.AddConsumePartitions(map[string]map[int32]kgo.Offset{r.Topic: from})
+	return drain(ctx, client, left, r.Follow, each)
+}
+
+// bounds finds the first offset of each partition and the end of those that have anything to read.
+func (r Range) bounds(ctx context.Context, admin *kadm.Client) (map[int32]kgo.Offset, map[int32]int64, error) {
+	starts, err := admin.ListStartOffsets(ctx, r.Topic)
+	if err == nil && !r.Since.IsZero() {
+		starts, err = admin.ListOffsetsAfterMilli(ctx, r.Since.UnixMilli(), r.Topic)
+	}
+	if err == nil {
+		err = starts.Error()
+	}
+	if err != nil {
+		return nil, nil, fmt.Errorf("listing first offsets of %s: %w", r.Topic, err)
+	}
+	ends, err := admin.ListCommittedOffsets(ctx, r.Topic)
+	if err == nil {
+		err = ends.Error()
+	}
+	if err != nil {
+		return nil, nil, fmt.Errorf("listing last offsets of %s: %w", r.Topic, err)
+	}
+	from, left := map[int32]kgo.Offset{}, map[int32]int64{}
+	ends.Each(func(end kadm.ListedOffset) {
+		wanted, named := r.From[end.Partition]
+		if r.From != nil && !named {
+			return
+		}
+		start, _ := starts.Lookup(r.Topic, end.Partition)
+		first := max(start.Offset, wanted)
+		from[end.Partition] = kgo.NewOffset().At(first)
+		if first < end.Offset {
+			left[end.Partition] = end.Offset
+		}
+	})
+	if len(from) == 0 {
+		return nil, nil, fmt.Errorf("reading %s: it has none of the partitions wanted", r.Topic)
+	}
+	return from, left, nil
+}
+
+// drain polls until every partition in left has come to its end.
+func drain(ctx context.Context, client *kgo.Client, left map[int32]int64, follow bool, each func(*Record) error) error {
+	for follow || len(left) > 0 {
+		fetches := client.PollFetches(ctx)
+		if ctx.Err() != nil {
+			if follow {
+				return nil
+			}
+			return context.Cause(ctx)
+		}
+		for _, e := range fetches.Errors() {
+			if !kerr.IsRetriable(e.Err) {
+				return fmt.Errorf("reading %s/%d: %w", e.Topic, e.Partition, e.Err)
+			}
+		}
+		var failed error
+		fetches.EachRecord(func(rec *Record) {
+			end, bounded := left[rec.Partition]
+			if failed != nil || !follow && (!bounded || rec.Offset >= end) {
+				return
+			}
+			if bounded && rec.Offset+1 >= end {
+				delete(left, rec.Partition)
+			}
+			if !rec.Attrs.IsControl() {
+				failed = each(rec)
+			}
+		})
+		if errors.Is(failed, ErrStop) {
+			return nil
+		}
+		if failed != nil {
+			return failed
+		}
+	}
+	return nil
+}
