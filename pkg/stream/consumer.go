@@ -40,8 +40,10 @@ type ConsumerOptions struct {
 
 // Consumer reads topics as a member of a group and lends the records to its Handler.
 type Consumer struct {
+	opts    []kgo.Opt
 	client  *kgo.Client
 	admin   *kadm.Client
+	joined  chan struct{} // closed once client and admin are set: callbacks may come before
 	o       ConsumerOptions
 	handler Handler
 	relief  chan struct{}
@@ -77,12 +79,12 @@ func NewConsumer(c Config, o ConsumerOptions, h Handler) (*Consumer, error) {
 	}
 	k := &Consumer{
 		o: o, handler: h,
+		joined: make(chan struct{}),
 		relief: make(chan struct{}, 1),
 		parts:  map[place]*Partition{},
 		last:   map[place]ledger.Position{},
-		failed: func(error) {},
 	}
-	opts = append(opts,
+	k.opts = append(opts,
 		kgo.ConsumerGroup(o.Group),
 		kgo.ConsumeTopics(o.Topics...),
 		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
@@ -98,10 +100,6 @@ func NewConsumer(c Config, o ConsumerOptions, h Handler) (*Consumer, error) {
 		kgo.OnPartitionsRevoked(k.onRevoked),
 		kgo.OnPartitionsLost(k.onLost),
 	)
-	if k.client, err = kgo.NewClient(opts...); err != nil {
-		return nil, fmt.Errorf("creating the Kafka consumer: %w", err)
-	}
-	k.admin = kadm.NewClient(k.client)
 	return k, nil
 }
 
@@ -111,10 +109,16 @@ func (k *Consumer) Run(ctx context.Context) error {
 	ctx, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
 	k.failed = fail
+	var err error
+	if k.client, err = kgo.NewClient(k.opts...); err != nil {
+		return fmt.Errorf("creating the Kafka consumer: %w", err)
+	}
+	k.admin = kadm.NewClient(k.client)
+	close(k.joined)
 
 	var side sync.WaitGroup
 	side.Go(func() { k.keepBooks(ctx) })
-	err := k.poll(ctx)
+	err = k.poll(ctx)
 	fail(err)
 	side.Wait()
 

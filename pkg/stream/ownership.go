@@ -40,6 +40,7 @@ func (k *Consumer) onAssigned(ctx context.Context, _ *kgo.Client, assigned map[s
 	if len(assigned) == 0 {
 		return
 	}
+	<-k.joined
 	parts, err := k.open(ctx, assigned)
 	if err == nil {
 		err = k.handler.Assigned(ctx, parts)

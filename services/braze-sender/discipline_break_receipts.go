@@ -1,0 +1,8 @@
+//go:build break_receipts
+
+package brazesender
+
+const (
+	settleAfterReceipt = false
+	oneFlightPerUser   = true
+)

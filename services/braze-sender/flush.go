@@ -1,0 +1,234 @@
+package brazesender
+
+import (
+	"context"
+	"strconv"
+	"time"
+
+	"github.com/sluicehq/sluice/pkg/braze"
+	"github.com/sluicehq/sluice/pkg/outcome"
+	"github.com/sluicehq/sluice/pkg/quota"
+	"github.com/sluicehq/sluice/pkg/retry"
+)
+
+// flight is a request on its way, with the records it carries and what became of them.
+type flight struct {
+	items    []*item
+	shares   []share
+	deferred []bool // by item: to be sent again
+	outcomes []outcome.Outcome
+	why      string // it was closed: full, linger
+
+	request braze.Request
+	body    []byte
+	refs    [3][]span // by array and index of an object: the items it stands for
+
+	verdict braze.Verdict // of the last call
+	status  int
+	message string
+	hint    quota.Hint
+}
+
+// share is the part of a flight's items that belong to one user.
+type share struct {
+	user     *user
+	from, to int
+}
+
+// span is a range of a flight's items.
+type span struct{ from, to int }
+
+func (l *lane) newFlight() *flight {
+	if n := len(l.spare); n > 0 {
+		f := l.spare[n-1]
+		l.spare = l.spare[:n-1]
+		return f
+	}
+	return &flight{}
+}
+
+func (l *lane) recycle(f *flight) {
+	clear(f.items)
+	clear(f.shares)
+	clear(f.outcomes)
+	f.items, f.shares, f.deferred, f.outcomes = f.items[:0], f.shares[:0], f.deferred[:0], f.outcomes[:0]
+	f.hint = quota.Hint{}
+	if cap(f.body) < 1<<20 { // a rare giant is not kept
+		l.spare = append(l.spare, f)
+	}
+}
+
+// backoff is how long users wait whose request failed for no reason of theirs.
+var backoff = retry.Schedule{Base: 200 * time.Millisecond, Cap: 30 * time.Second}
+
+// wait is how long a user stays blocked whose records are deferred for the nth time.
+func (f *flight) wait(attempts int) time.Duration {
+	switch f.verdict {
+	case braze.Unavailable, braze.InDoubt, braze.NotSent:
+		return backoff.Next(attempts-1, f.hint.Wait(time.Now()))
+	case braze.Accepted, braze.Malformed, braze.Throttled, braze.Stopped:
+	}
+	return 0 // the lane's gate and quota hold everyone back, or nothing needs to
+}
+
+// flush carries a flight to Braze and settles every record of it that is done with.
+func (s *Sender) flush(ctx context.Context, f *flight) {
+	f.deferred = append(f.deferred[:0], make([]bool, len(f.items))...)
+	f.outcomes = append(f.outcomes[:0], make([]outcome.Outcome, len(f.items))...)
+	s.send(ctx, f, span{0, len(f.items)})
+}
+
+// send makes one call for a range of the flight's items. A range that Braze finds malformed as a
+// whole is halved until the culprit stands alone, front half first, so that a user's order stays.
+// It reports false when something was deferred: what comes after must not overtake it.
+func (s *Sender) send(ctx context.Context, f *flight, r span) bool {
+	f.encode(r)
+	a := s.client.Track(ctx, f.body, f.request.Counts())
+	s.metrics.called(a, f.request.Len())
+	f.verdict, f.status, f.message = a.Verdict, a.Status, a.Message
+	f.hint = a.Hint
+	done := answer{status: a.Status, requestID: s.requestIDs.next(), latency: a.Latency}
+
+	switch a.Verdict {
+	case braze.Accepted:
+		return s.accepted(f, r, a, done)
+	case braze.Malformed:
+		if r.to-r.from > 1 {
+			return s.halve(ctx, f, r)
+		}
+		f.outcomes[r.from] = outcome.Outcome{Kind: outcome.Refused, Reason: "rejected", Detail: strconv.Itoa(a.Status) + ": " + a.Message}
+		s.settler.settle(f.items[r.from], f.outcomes[r.from], done)
+		return true
+	case braze.InDoubt:
+		return s.inDoubt(f, r, a, done)
+	case braze.Throttled, braze.Unavailable, braze.NotSent, braze.Stopped:
+	}
+	s.deferAll(f, r, a, done)
+	return false
+}
+
+// accepted reads the verdict of every object: those named in the answer failed, the others are in.
+func (s *Sender) accepted(f *flight, r span, a braze.Answer, done answer) bool {
+	for i := r.from; i < r.to; i++ {
+		f.outcomes[i] = outcome.Outcome{Kind: outcome.Delivered}
+	}
+	for _, e := range a.Items {
+		refs := f.refs[e.Array]
+		if e.Index >= len(refs) {
+			continue // the client has dropped and counted such; this guards our own books
+		}
+		s.refuse(f, refs[e.Index], e)
+	}
+	if a.Strange > 0 {
+		s.log.Warn().Int("errors", a.Strange).Str("request_id", done.requestID).Msg("Braze named objects that were not in the request")
+	}
+	for i := r.from; i < r.to; i++ {
+		if f.outcomes[i].Kind == outcome.Deferred {
+			f.deferred[i] = true
+		}
+	}
+	s.settler.settleAll(f, r, done)
+	return true
+}
+
+// refuse puts an object's error on the record it came from. An object folded of several records says
+// nothing about which of them is at fault: they are sent again, each for itself.
+func (s *Sender) refuse(f *flight, at span, e braze.ItemError) {
+	if at.to-at.from > 1 {
+		for i := at.from; i < at.to; i++ {
+			if f.items[i].hasAttributes() {
+				f.items[i].alone = true
+				if !f.items[i].hasEvent() {
+					f.outcomes[i] = outcome.Outcome{Kind: outcome.Deferred, Reason: "folded"}
+					continue
+				}
+				f.outcomes[i] = outcome.Outcome{Kind: outcome.Refused, Reason: "item_error", Detail: e.Array.String() + ": " + e.Type}
+			}
+		}
+		return
+	}
+	o := &f.outcomes[at.from]
+	if o.Kind == outcome.Refused {
+		o.Detail += "; "
+	}
+	*o = outcome.Outcome{Kind: outcome.Refused, Reason: "item_error", Detail: o.Detail + e.Array.String() + ": " + e.Type}
+}
+
+// halve sends both halves of a range, the second only if nothing of the first has to be repeated.
+func (s *Sender) halve(ctx context.Context, f *flight, r span) bool {
+	mid := r.from + (r.to-r.from)/2
+	for _, half := range []span{{r.from, mid}, {mid, r.to}} {
+		if !s.waitForQuota(ctx) {
+			s.deferAll(f, span{half.from, r.to}, braze.Answer{Verdict: braze.NotSent}, answer{})
+			return false
+		}
+		if !s.send(ctx, f, half) {
+			if half.to < r.to {
+				s.deferAll(f, span{half.to, r.to}, braze.Answer{Verdict: f.verdict}, answer{})
+			}
+			return false
+		}
+	}
+	return true
+}
+
+// waitForQuota takes one call out of the budget. It reports false when the context ends first.
+func (s *Sender) waitForQuota(ctx context.Context) bool {
+	for {
+		wait := s.lane.quota.Take(time.Now())
+		if wait <= 0 {
+			return ctx.Err() == nil
+		}
+		select {
+		case <-ctx.Done():
+			return false
+		case <-time.After(wait):
+		}
+	}
+}
+
+// inDoubt decides about records of which nobody knows whether Braze has them. Plain attribute sets
+// may be repeated; an event is repeated or parked, as configured.
+func (s *Sender) inDoubt(f *flight, r span, a braze.Answer, done answer) bool {
+	if s.config.Sender.InDoubt != "park" {
+		s.deferAll(f, r, a, done)
+		return false
+	}
+	clear := true
+	for i := r.from; i < r.to; i++ {
+		it := f.items[i]
+		if it.repeatable() {
+			f.deferred[i], clear = true, false
+			continue
+		}
+		o := outcome.Outcome{Kind: outcome.Refused, Reason: "in_doubt", Detail: "the request was sent and not answered; Braze may have the event"}
+		s.settler.settle(it, o, done)
+	}
+	return clear
+}
+
+// repeatable reports whether Braze ends in the same state however often it gets the item.
+func (it *item) repeatable() bool {
+	for _, a := range it.attributes {
+		if a.operator {
+			return false
+		}
+	}
+	return !it.hasEvent()
+}
+
+// patient is how long a record may be deferred before a receipt says so.
+const patient = time.Minute
+
+// deferAll sends a range again later.
+func (s *Sender) deferAll(f *flight, r span, a braze.Answer, done answer) {
+	s.metrics.deferred(a.Verdict, r.to-r.from)
+	now := time.Now()
+	for i := r.from; i < r.to; i++ {
+		f.deferred[i] = true
+		if it := f.items[i]; !it.reported && now.Sub(it.first) > patient {
+			it.reported = true
+			s.settler.report(it, outcome.Outcome{Kind: outcome.Deferred, Reason: a.Verdict.String(), Detail: a.Message}, done)
+		}
+	}
+}

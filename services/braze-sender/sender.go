@@ -1,0 +1,190 @@
+// Package brazesender takes customers' events from Kafka to Braze.
+//
+// One record's way: [Sender.Take] decodes it and decides with route whether it is sent at all; the
+// lane queues it behind the other records of its user; once that user has no request under way and a
+// request is full or due, pack moves it into one; flush calls Braze and reads a verdict for every
+// object; settle writes the receipt, and the dead letter before it where Braze will never take the
+// record; only then may the consumer commit past it.
+//
+// Braze promises no order between two requests, has no idempotency key and answers 201 for a request
+// of which single objects failed. So a user is never in two requests at once, a request never
+// rearranges a user, and every object of an answer is read.
+package brazesender
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/sluicehq/sluice/pkg/avro"
+	"github.com/sluicehq/sluice/pkg/braze"
+	"github.com/sluicehq/sluice/pkg/config"
+	"github.com/sluicehq/sluice/pkg/daemon"
+	"github.com/sluicehq/sluice/pkg/deadletter"
+	"github.com/sluicehq/sluice/pkg/registry"
+	"github.com/sluicehq/sluice/pkg/schema"
+	"github.com/sluicehq/sluice/pkg/stream"
+	"github.com/sluicehq/sluice/pkg/topics"
+)
+
+// Name is the service's name in logs, groups and topics.
+const Name = "braze-sender"
+
+// Config is everything that can be set.
+type Config struct {
+	daemon.Config `yaml:",inline"`
+
+	Kafka    stream.Config   `yaml:"kafka"`
+	Registry registry.Config `yaml:"registry"`
+	Braze    braze.Config    `yaml:"braze"`
+	Sender   Options         `yaml:"sender"`
+}
+
+// Options are what only this service knows.
+type Options struct {
+	// Linger is how long a lone object waits for company. Longer means fewer calls against Braze's
+	// quota; shorter means a cart reminder that leaves while the cart is warm.
+	Linger time.Duration `yaml:"linger" env:"BRAZE_LINGER" default:"200ms" min:"0s" max:"1m" doc:"longest wait of a lone object for company"`
+	// UserSpacing keeps apart two requests that write the same attribute of a user differently:
+	// Braze may apply them in either order.
+	UserSpacing time.Duration `yaml:"user_spacing" env:"BRAZE_USER_SPACING" default:"2s" min:"0s" max:"5m" doc:"least time between two requests that give one attribute of a user different values"`
+	InFlight    int           `yaml:"in_flight" env:"BRAZE_IN_FLIGHT" default:"128" min:"1" max:"2000" doc:"requests under way at once; each of them for other users"`
+	// InDoubt is what happens to an event whose request was written but never answered.
+	InDoubt    string `yaml:"in_doubt" env:"BRAZE_IN_DOUBT" default:"resend" oneof:"resend park" doc:"an event whose request got no answer: resend it, perhaps doubling it, or park it as a dead letter"`
+	PageEvents bool   `yaml:"page_events" env:"BRAZE_PAGE_EVENTS" default:"false" doc:"send page and screen views too"`
+	// Window bounds memory: it is spread over the partitions assigned.
+	Window      int           `yaml:"window" env:"BRAZE_WINDOW" default:"5000" min:"100" max:"1000000" doc:"records that a partition may be ahead of its commit before it is paused"`
+	WindowBytes int64         `yaml:"window_bytes" env:"BRAZE_WINDOW_BYTES" default:"33554432" min:"1048576" max:"1073741824" doc:"the same in bytes of records"`
+	CommitEvery time.Duration `yaml:"commit_every" env:"BRAZE_COMMIT_EVERY" default:"500ms" min:"10ms" max:"1m" doc:"time between commits of what is settled"`
+}
+
+// Validate asks for what only a destination can be without.
+func (c Config) Validate() error {
+	var problems []error
+	if c.Braze.Endpoint == "" {
+		problems = append(problems, config.Problem{Field: "braze.endpoint", Allowed: "the REST endpoint of the workspace is needed, such as https://rest.fra-01.braze.eu"})
+	}
+	if c.Braze.APIKey.Reveal() == "" {
+		problems = append(problems, config.Problem{Field: "braze.api_key", Allowed: "an API key with the permission users.track is needed"})
+	}
+	return errors.Join(problems...)
+}
+
+// Sender is the service.
+type Sender struct {
+	config     Config
+	log        zerolog.Logger
+	health     *daemon.Health
+	metrics    *metrics
+	decoder    *avro.EventDecoder
+	client     *braze.Client
+	lane       *lane
+	settler    *settler
+	recall     recall
+	requestIDs requestIDs
+	letIn      bool // what readiness was told of Braze; the lane's goroutine owns it
+
+	consumer *stream.Consumer
+	closers  []func()
+}
+
+// Open connects to Kafka and the registry, and prepares the topics. It is what daemon.Main runs.
+func Open(ctx context.Context, c Config, p *daemon.Process) (daemon.Service, error) {
+	reg, err := registry.New(c.Registry)
+	if err != nil {
+		return nil, err
+	}
+	if c.Kafka.ClientID == "" {
+		c.Kafka.ClientID = Name
+	}
+	ids, err := topics.Prepare(ctx, c.Kafka, reg, schema.CustomerEvents, schema.BrazeDeliveries, schema.DeadLetters(Name))
+	if err != nil {
+		return nil, fmt.Errorf("preparing topics: %w", err)
+	}
+	client, err := braze.New(c.Braze, nil)
+	if err != nil {
+		return nil, err
+	}
+	receipts, err := stream.NewProducer(c.Kafka, stream.ProducerOptions{
+		Linger:      5 * time.Millisecond, // receipts of one answer come as a burst
+		ByPartition: []string{c.Kafka.Topic(schema.BrazeDeliveries)},
+	})
+	if err != nil {
+		return nil, err
+	}
+	letters, err := deadletter.Open(c.Kafka, Name, ids[schema.DeadLetters(Name)])
+	if err != nil {
+		return nil, err
+	}
+	s := &Sender{
+		config:     c,
+		log:        p.Log,
+		health:     p.Health,
+		metrics:    newMetrics(p.Metrics),
+		decoder:    avro.NewEventDecoder(schemaSource{reg}),
+		client:     client,
+		requestIDs: newRequestIDs(),
+		letIn:      true,
+		closers:    []func(){receipts.Close, letters.Close},
+	}
+	s.settler = &settler{
+		receipts: receipts, letters: letters,
+		topic: c.Kafka.Topic(schema.BrazeDeliveries), id: ids[schema.BrazeDeliveries],
+		metrics: s.metrics,
+	}
+	s.settler.quiet.L = &s.settler.mu
+	s.lane = newLane(s)
+	s.consumer, err = stream.NewConsumer(c.Kafka, stream.ConsumerOptions{
+		Group:         c.Kafka.Group(Name),
+		Topics:        []string{c.Kafka.Topic(schema.CustomerEvents)},
+		Receipts:      c.Kafka.Topic(schema.BrazeDeliveries),
+		WindowRecords: c.Sender.Window,
+		WindowBytes:   c.Sender.WindowBytes,
+		CommitEvery:   c.Sender.CommitEvery,
+		Log:           p.Log,
+	}, s)
+	if err != nil {
+		return nil, err
+	}
+	s.metrics.watch(s.consumer.Stats)
+	return s, nil
+}
+
+// Run sends until the context ends, then drains: requests under way are answered, their receipts
+// written, the offsets committed. Records that are merely queued stay on the topic.
+func (s *Sender) Run(ctx context.Context) error {
+	defer func() {
+		for _, c := range s.closers {
+			c()
+		}
+	}()
+	ctx, fail := context.WithCancelCause(ctx)
+	defer fail(nil)
+	s.settler.failed = fail
+
+	// The lane outlives the consumer: it is asked to finish while the consumer gives up partitions.
+	laneCtx, stopLane := context.WithCancel(context.WithoutCancel(ctx))
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		s.lane.run(laneCtx)
+	}()
+	err := s.consumer.Run(ctx)
+	stopLane()
+	<-done
+	if cause := context.Cause(ctx); err == nil && cause != nil && !errors.Is(cause, context.Canceled) {
+		err = cause
+	}
+	return err
+}
+
+// schemaSource asks the registry on behalf of the decoder.
+type schemaSource struct{ client *registry.Client }
+
+func (s schemaSource) SchemaByID(ctx context.Context, id int) (text string, unknown bool, err error) {
+	text, err = s.client.SchemaByID(ctx, id)
+	return text, errors.Is(err, registry.ErrNotFound), err
+}

@@ -1,0 +1,111 @@
+package brazesender
+
+import (
+	"context"
+	"fmt"
+	"time"
+	"unicode/utf8"
+
+	"github.com/sluicehq/sluice/pkg/avro"
+	"github.com/sluicehq/sluice/pkg/event"
+	"github.com/sluicehq/sluice/pkg/ledger"
+	"github.com/sluicehq/sluice/pkg/outcome"
+	"github.com/sluicehq/sluice/pkg/retry"
+	"github.com/sluicehq/sluice/pkg/stream"
+)
+
+// Assigned reads back what an earlier owner delivered beyond its last commit.
+func (s *Sender) Assigned(ctx context.Context, parts []*stream.Partition) error {
+	n, err := s.recall.read(ctx, s.config.Kafka, s.settler.topic, parts)
+	if err != nil {
+		return err
+	}
+	s.log.Info().Int("partitions", len(parts)).Int("recalled", n).Msg("receipts read")
+	return nil
+}
+
+// Revoked finishes what is under way for partitions that go to another member. The group assigns by
+// range, which revokes everything at once, so waiting for all settling is waiting for theirs.
+func (s *Sender) Revoked(ctx context.Context, parts []*stream.Partition) {
+	s.lane.release(ctx, parts)
+	s.settler.wait(ctx)
+	s.recall.forget(parts)
+}
+
+// Take decodes records and hands those that are to be sent to the lane.
+func (s *Sender) Take(ctx context.Context, lent []stream.Delivery) error {
+	s.metrics.accepted.Add(float64(len(lent)))
+	now := time.Now()
+	slab := make([]item, len(lent))
+	items := make([]*item, 0, len(lent))
+	for i, d := range lent {
+		if receipt, ok := s.recall.take(d); ok {
+			s.metrics.recalled(receipt.kind)
+			d.Settle(receipt.offset)
+			continue
+		}
+		it := &slab[i]
+		it.delivery = d
+		if !settleAfterReceipt {
+			d.Settle(ledger.NoReceipt)
+		}
+		what, err := s.read(ctx, it)
+		if err != nil {
+			return err
+		}
+		if what == send {
+			what = s.route(it, now)
+		}
+		if what == send {
+			items = append(items, it)
+			continue
+		}
+		s.settler.settle(it, what, answer{})
+	}
+	return s.lane.accept(ctx, items)
+}
+
+// read decodes a record and holds its key to its user. It waits for a registry that cannot be asked:
+// a record that might be readable is never given up.
+func (s *Sender) read(ctx context.Context, it *item) (outcome.Outcome, error) {
+	for attempt := 0; ; attempt++ {
+		userID, err := s.decoder.Decode(ctx, it.delivery.Value(), &it.event)
+		if err == nil {
+			return checkKey(it.delivery.Key(), userID, &it.event), nil
+		}
+		if u, ok := avro.AsUnreadable(err); ok {
+			it.event = event.Event{}
+			return outcome.Outcome{Kind: outcome.Refused, Reason: u.Reason, Detail: u.Detail}, nil
+		}
+		s.health.Set("registry", err)
+		s.log.Warn().Err(err).Msg("waiting for the schema registry")
+		select {
+		case <-ctx.Done():
+			return outcome.Outcome{}, context.Cause(ctx) // the record stays on the topic
+		case <-time.After(patience.Next(attempt, 0)):
+		}
+		s.health.Set("registry", nil)
+	}
+}
+
+// patience is how long to wait for what will come back by itself.
+var patience = retry.Schedule{Base: 200 * time.Millisecond, Cap: 15 * time.Second}
+
+// checkKey holds the record's key, its user_id and its identifiers to one another: where they differ
+// nobody can say whose order the record belongs to.
+func checkKey(key []byte, userID string, e *event.Event) outcome.Outcome {
+	refuse := func(reason, detail string) outcome.Outcome {
+		return outcome.Outcome{Kind: outcome.Refused, Reason: reason, Detail: detail}
+	}
+	switch {
+	case !utf8.ValidString(userID):
+		return refuse("undecodable", "user_id: not UTF-8")
+	case userID == "" && e.User == (event.User{}):
+		return refuse("no_user", event.ErrNoUser.Error())
+	case !e.User.HasKey(key):
+		return refuse("key_mismatch", fmt.Sprintf("the key (%d bytes) is not the canonical id of the record's identifiers", len(key)))
+	case userID != string(key):
+		return refuse("key_mismatch", "user_id is not the record's key")
+	}
+	return send
+}
