@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -32,8 +33,11 @@ type ConsumerOptions struct {
 	Topics   []string // on the cluster
 	Receipts string   // the topic, on the cluster, where the handler leaves its receipts
 
-	WindowRecords int           // records that one partition may be ahead of its commit; 20,000 when 0
-	WindowBytes   int64         // the same in bytes of values; 64 MiB when 0
+	// WindowRecords bounds the records lent out and not settled over all partitions: beyond it nothing
+	// is polled. It is also how far one partition may be ahead of its commit: beyond it that partition
+	// is paused, and the others go on. 40,000 when 0.
+	WindowRecords int
+	WindowBytes   int64         // the first bound in bytes of values; 128 MiB when 0
 	CommitEvery   time.Duration // 500 ms when 0
 	Log           zerolog.Logger
 }
@@ -46,7 +50,10 @@ type Consumer struct {
 	joined  chan struct{} // closed once client and admin are set: callbacks may come before
 	o       ConsumerOptions
 	handler Handler
-	relief  chan struct{}
+	relief  chan struct{} // a paused partition has caught up
+	room    chan struct{} // there is room for more
+	records atomic.Int64  // lent out and not settled
+	bytes   atomic.Int64  // of their values
 
 	mu    sync.Mutex // held while committing: nothing is revoked in the middle of a commit
 	parts map[place]*Partition
@@ -65,10 +72,10 @@ const maxPoll = 5_000 // records handed over at once
 // NewConsumer joins no group yet: Run does.
 func NewConsumer(c Config, o ConsumerOptions, h Handler) (*Consumer, error) {
 	if o.WindowRecords == 0 {
-		o.WindowRecords = 20_000
+		o.WindowRecords = 40_000
 	}
 	if o.WindowBytes == 0 {
-		o.WindowBytes = 64 << 20
+		o.WindowBytes = 128 << 20
 	}
 	if o.CommitEvery == 0 {
 		o.CommitEvery = 500 * time.Millisecond
@@ -81,6 +88,7 @@ func NewConsumer(c Config, o ConsumerOptions, h Handler) (*Consumer, error) {
 		o: o, handler: h,
 		joined: make(chan struct{}),
 		relief: make(chan struct{}, 1),
+		room:   make(chan struct{}, 1),
 		parts:  map[place]*Partition{},
 		last:   map[place]ledger.Position{},
 	}
@@ -93,8 +101,9 @@ func NewConsumer(c Config, o ConsumerOptions, h Handler) (*Consumer, error) {
 		kgo.Balancers(kgo.RangeBalancer()),
 		kgo.DisableAutoCommit(),
 		kgo.BlockRebalanceOnPoll(),
-		kgo.FetchMaxBytes(16<<20),
-		kgo.FetchMaxPartitionBytes(2<<20),
+		// Compressed bytes: what is fetched of a partition that is then paused is fetched again.
+		kgo.FetchMaxBytes(4<<20),
+		kgo.FetchMaxPartitionBytes(256<<10),
 		kgo.FetchMaxWait(500*time.Millisecond),
 		kgo.OnPartitionsAssigned(k.onAssigned),
 		kgo.OnPartitionsRevoked(k.onRevoked),
@@ -132,7 +141,7 @@ func (k *Consumer) Run(ctx context.Context) error {
 // poll hands records over until the context ends or the handler fails.
 func (k *Consumer) poll(ctx context.Context) error {
 	lent := make([]Delivery, 0, maxPoll)
-	for ctx.Err() == nil {
+	for k.awaitRoom(ctx) {
 		fetches := k.client.PollRecords(ctx, maxPoll)
 		if fetches.IsClientClosed() {
 			return errors.New("the Kafka client was closed")
@@ -157,6 +166,36 @@ func (k *Consumer) poll(ctx context.Context) error {
 	return nil
 }
 
+// awaitRoom waits while as much is lent out as may be. It reports false when the context ends. Waiting
+// is cheaper than pausing every partition, which throws away what has been fetched; nor does it keep
+// a rebalance from happening.
+func (k *Consumer) awaitRoom(ctx context.Context) bool {
+	for k.records.Load() >= int64(k.o.WindowRecords) || k.bytes.Load() >= k.o.WindowBytes {
+		select {
+		case <-ctx.Done():
+			return false
+		case <-k.room:
+		}
+	}
+	return ctx.Err() == nil
+}
+
+// returned takes note that something lent out has come back.
+func (k *Consumer) returned(records int, bytes int64) {
+	left, size := k.records.Add(-int64(records)), k.bytes.Add(-bytes)
+	if left <= int64(k.o.WindowRecords)*3/4 && size <= k.o.WindowBytes*3/4 {
+		signal(k.room)
+	}
+}
+
+// signal wakes whoever waits for c, without waiting itself.
+func signal(c chan<- struct{}) {
+	select {
+	case c <- struct{}{}:
+	default: // it has been woken already
+	}
+}
+
 // lend enters records into the books of their partitions.
 func (k *Consumer) lend(lent []Delivery, fetches kgo.Fetches) []Delivery {
 	fetches.EachPartition(func(tp kgo.FetchTopicPartition) {
@@ -172,7 +211,10 @@ func (k *Consumer) lend(lent []Delivery, fetches kgo.Fetches) []Delivery {
 			lent = append(lent, Delivery{r, part, part.books.Take(r.Offset, r.Timestamp.UnixMilli())})
 			size += int64(len(r.Value))
 		}
+		part.records.Add(int64(len(tp.Records)))
 		part.bytes.Add(size)
+		k.records.Add(int64(len(tp.Records)))
+		k.bytes.Add(size)
 	})
 	return lent
 }
@@ -240,10 +282,9 @@ type Stats struct {
 func (k *Consumer) Stats() Stats {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	s := Stats{Partitions: len(k.parts)}
+	s := Stats{Partitions: len(k.parts), HeldBytes: k.bytes.Load()}
 	for _, part := range k.parts {
 		s.Held += part.books.Open()
-		s.HeldBytes += part.bytes.Load()
 		if part.paused.Load() {
 			s.Paused++
 		}

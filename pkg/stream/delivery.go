@@ -13,29 +13,19 @@ type Partition struct {
 	Number int32
 	Start  ledger.Position // where the books were opened: what the predecessor left
 
-	books  *ledger.Ledger
-	bytes  atomic.Int64 // of records lent out and not settled
-	paused atomic.Bool
-	gone   atomic.Bool     // revoked or lost: settling has no effect any more
-	relief chan<- struct{} // asks the consumer to look for partitions that may go on
-	window window
-}
-
-// window bounds what a partition may hold.
-type window struct {
-	records int
-	bytes   int64
+	books    *ledger.Ledger
+	consumer *Consumer
+	records  atomic.Int64 // lent out and not settled
+	bytes    atomic.Int64 // of their values
+	paused   atomic.Bool
+	gone     atomic.Bool // revoked or lost: settling has no effect any more
 }
 
 // full reports whether the partition is too far ahead of its commit.
-func (p *Partition) full() bool {
-	return p.books.Open() >= p.window.records || p.bytes.Load() >= p.window.bytes
-}
+func (p *Partition) full() bool { return p.books.Open() >= p.consumer.o.WindowRecords }
 
 // relieved reports whether a paused partition may go on. The gap to full keeps it from flapping.
-func (p *Partition) relieved() bool {
-	return p.books.Open() <= p.window.records/2 && p.bytes.Load() <= p.window.bytes/2
-}
+func (p *Partition) relieved() bool { return p.books.Open() <= p.consumer.o.WindowRecords/2 }
 
 // Delivery is a record on loan. Whoever holds it settles it exactly once.
 type Delivery struct {
@@ -72,11 +62,11 @@ func (d Delivery) Settle(receipt int64) {
 	if !d.part.books.Settle(d.ticket, receipt) {
 		panic("stream: a delivery was settled twice")
 	}
-	d.part.bytes.Add(-int64(len(d.record.Value)))
+	size := int64(len(d.record.Value))
+	d.part.records.Add(-1)
+	d.part.bytes.Add(-size)
+	d.part.consumer.returned(1, size)
 	if d.part.paused.Load() && d.part.relieved() {
-		select {
-		case d.part.relief <- struct{}{}:
-		default: // it has been asked already
-		}
+		signal(d.part.consumer.relief)
 	}
 }

@@ -125,9 +125,7 @@ func (k *Consumer) tryOpen(ctx context.Context, assigned map[string][]int32) ([]
 			}
 			parts = append(parts, &Partition{
 				Topic: topic, Number: number, Start: pos,
-				books:  ledger.New(pos.Offset, pos.Receipt),
-				relief: k.relief,
-				window: window{k.o.WindowRecords, k.o.WindowBytes},
+				books: ledger.New(pos.Offset, pos.Receipt), consumer: k,
 			})
 		}
 	}
@@ -155,14 +153,18 @@ func (k *Consumer) onRevoked(ctx context.Context, _ *kgo.Client, revoked map[str
 	k.o.Log.Info().Int("partitions", len(parts)).Msg("partitions revoked")
 }
 
-// onLost is told too late: another member may have the partitions already. Nothing is committed.
+// onLost is told too late: another member may have the partitions already. Nothing settled from now on
+// counts, and nothing is committed.
 func (k *Consumer) onLost(ctx context.Context, _ *kgo.Client, lost map[string][]int32) {
 	parts := k.find(lost)
 	if len(parts) == 0 {
 		return
 	}
-	k.letGo(parts)
+	for _, part := range parts {
+		part.gone.Store(true)
+	}
 	k.handler.Revoked(ctx, parts)
+	k.letGo(parts)
 	k.o.Log.Warn().Int("partitions", len(parts)).Msg("partitions lost")
 }
 
@@ -180,11 +182,13 @@ func (k *Consumer) find(m map[string][]int32) []*Partition {
 	return parts
 }
 
+// letGo forgets partitions of which nothing is in anyone's hands any more.
 func (k *Consumer) letGo(parts []*Partition) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	for _, part := range parts {
 		part.gone.Store(true)
+		k.returned(int(part.records.Load()), part.bytes.Load())
 		// A pause outlives the assignment inside the client; the partition may come back to us.
 		k.client.ResumeFetchPartitions(map[string][]int32{part.Topic: {part.Number}})
 		delete(k.parts, place{part.Topic, part.Number})

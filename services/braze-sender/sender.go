@@ -55,9 +55,9 @@ type Options struct {
 	// InDoubt is what happens to an event whose request was written but never answered.
 	InDoubt    string `yaml:"in_doubt" env:"BRAZE_IN_DOUBT" default:"resend" oneof:"resend park" doc:"an event whose request got no answer: resend it, perhaps doubling it, or park it as a dead letter"`
 	PageEvents bool   `yaml:"page_events" env:"BRAZE_PAGE_EVENTS" default:"false" doc:"send page and screen views too"`
-	// Window bounds memory: it is spread over the partitions assigned.
-	Window      int           `yaml:"window" env:"BRAZE_WINDOW" default:"5000" min:"100" max:"1000000" doc:"records that a partition may be ahead of its commit before it is paused"`
-	WindowBytes int64         `yaml:"window_bytes" env:"BRAZE_WINDOW_BYTES" default:"33554432" min:"1048576" max:"1073741824" doc:"the same in bytes of records"`
+	// Window bounds memory, whatever Braze does: beyond it nothing more is taken from Kafka.
+	Window      int           `yaml:"window" env:"BRAZE_WINDOW" default:"40000" min:"100" max:"1000000" doc:"records taken and not settled before no more are taken; also how far a partition may be ahead of its commit"`
+	WindowBytes int64         `yaml:"window_bytes" env:"BRAZE_WINDOW_BYTES" default:"134217728" min:"1048576" max:"4294967296" doc:"the same in bytes of records"`
 	CommitEvery time.Duration `yaml:"commit_every" env:"BRAZE_COMMIT_EVERY" default:"500ms" min:"10ms" max:"1m" doc:"time between commits of what is settled"`
 }
 

@@ -24,6 +24,7 @@ func Run(t *testing.T, brokers []string) {
 		"records of a key come back in order and are committed":                                 testOrder,
 		"a successor starts at the first unsettled record and knows where to look for receipts": testSuccessor,
 		"a partition too far ahead is paused until it is relieved":                              testPause,
+		"no more is lent out than the window allows":                                            testRoom,
 		"a second member takes over without a record delivered twice":                           testHandover,
 		"an offset moved by another tool means: deliver again":                                  testMovedOffset,
 		"reading a range ends where the topic ended":                                            testRead,
@@ -263,6 +264,13 @@ func testPause(t *testing.T, b *bench) {
 	m.await(t, "partitions", func() bool { return len(m.assigned) == partitions })
 	b.produce(t, 0, 20, 1)
 	m.await(t, "the first records", func() bool { return len(m.lent) == 20 })
+	// All but the first are settled: nothing of them may be committed, but they take no memory.
+	m.mu.Lock()
+	for _, d := range m.lent[1:] {
+		settle(d)
+	}
+	first := m.lent[0]
+	m.mu.Unlock()
 	awaitStats(t, c, "a paused partition", func(s stream.Stats) bool { return s.Paused == 1 && s.Held == 20 })
 	b.produce(t, 20, 40, 1)
 	b.produce(t, 1001, 1002, 1000) // a key of another partition: it proves that fetching goes on
@@ -276,15 +284,35 @@ func testPause(t *testing.T, b *bench) {
 	})
 	m.mu.Lock()
 	held := len(m.lent)
-	for _, d := range m.lent {
-		settle(d)
-	}
 	m.onTake = settle
 	m.mu.Unlock()
 	if held != 21 {
 		t.Errorf("%d records were lent, want 20 of the paused partition and 1 of another", held)
 	}
+	settle(first)
 	m.await(t, "the paused partition to go on", func() bool { return len(m.lent) == 41 })
+	m.leave(t)
+}
+
+func testRoom(t *testing.T, b *bench) {
+	m, c := b.join(t, stream.ConsumerOptions{WindowRecords: 10}, nil)
+	m.await(t, "partitions", func() bool { return len(m.assigned) == partitions })
+	b.produce(t, 0, 12, 12)
+	m.await(t, "as much as may be lent", func() bool { return len(m.lent) >= 10 })
+	lent := len(m.lent)
+	b.produce(t, 12, 100, 12)
+	// The proof that nothing more is taken is that all of it is taken later, and that the count of
+	// what is unsettled never went beyond the window and one poll.
+	if s := c.Stats(); s.Held > lent+12 {
+		t.Errorf("%d records are held with a window of 10", s.Held)
+	}
+	m.mu.Lock()
+	m.onTake = settle
+	for _, d := range m.lent {
+		settle(d)
+	}
+	m.mu.Unlock()
+	m.await(t, "the rest", func() bool { return len(m.lent) == 100 })
 	m.leave(t)
 }
 
