@@ -168,8 +168,10 @@ func TestAnotherProgramsSchemaIsResolved(t *testing.T) {
 func TestUnreadableRecords(t *testing.T) {
 	e := full()
 	good := avro.AppendEvent(nil, 7, &e)
-	hostile := texts{7: eventText, 8: `{"type":"record","name":"X","fields":[]}`, 9: `not a schema`,
-		10: foreignText("timestamp-micros", "string"), 11: foreignText("timestamp-millis", "null")}
+	hostile := texts{
+		7: eventText, 8: `{"type":"record","name":"X","fields":[]}`, 9: `not a schema`,
+		10: foreignText("timestamp-micros", "string"), 11: foreignText("timestamp-millis", "null"),
+	}
 	cases := []struct {
 		name  string
 		value []byte

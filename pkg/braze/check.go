@@ -150,8 +150,9 @@ func (r *rules) check(b []byte) *Violation {
 		return nil
 	case RuleTooMany, RuleNotJSON:
 		return &Violation{Field: r.root, Rule: rule}
+	default:
+		return &Violation{Field: r.root + pathTo(b, at), Rule: rule}
 	}
-	return &Violation{Field: r.root + pathTo(b, at), Rule: rule}
 }
 
 // scan looks for the first name, string or piece of grammar that breaks a rule, and returns where.

@@ -75,25 +75,39 @@ func TestTheOtherChecks(t *testing.T) {
 		got  *braze.Violation
 		want *braze.Violation
 	}{
-		{"a purchase's properties have their own reserved names", braze.CheckPurchaseProperties([]byte(`{"price":1}`)),
-			&braze.Violation{Field: "properties.price", Rule: braze.RuleReserved}},
+		{
+			"a purchase's properties have their own reserved names", braze.CheckPurchaseProperties([]byte(`{"price":1}`)),
+			&braze.Violation{Field: "properties.price", Rule: braze.RuleReserved},
+		},
 		{"an event's properties may be called price", braze.CheckProperties([]byte(`{"price":1}`)), nil},
 		{"a purchase's properties are good otherwise", braze.CheckPurchaseProperties([]byte(`{"colour":"red"}`)), nil},
-		{"a purchase's properties have half the room", braze.CheckPurchaseProperties([]byte(`{"a":[` + strings.Repeat(" ", 51_200) + `]}`)),
-			&braze.Violation{Field: "properties", Rule: braze.RuleTooLarge}},
+		{
+			"a purchase's properties have half the room", braze.CheckPurchaseProperties([]byte(`{"a":[` + strings.Repeat(" ", 51_200) + `]}`)),
+			&braze.Violation{Field: "properties", Rule: braze.RuleTooLarge},
+		},
 		{"attributes may carry operators", braze.CheckAttributes([]byte(`{"tags":{"$add":[{"id":1}]},"visits":{"inc":1},"seen":{"$time":"2026-03-04"}}`)), nil},
-		{"attributes must not name the user", braze.CheckAttributes([]byte(`{"tier":"gold","external_id":"x"}`)),
-			&braze.Violation{Field: "attributes.external_id", Rule: braze.RuleReserved}},
-		{"attributes must not steer the update", braze.CheckAttributes([]byte(`{"_merge_objects":true}`)),
-			&braze.Violation{Field: "attributes._merge_objects", Rule: braze.RuleReserved}},
-		{"attributes have the limit of strings", braze.CheckAttributes([]byte(`{"address":{"street":"` + x256 + `"}}`)),
-			&braze.Violation{Field: "attributes.address.street", Rule: braze.RuleStringTooLong}},
-		{"push tokens may be long, what follows may not", braze.CheckAttributes([]byte(`{"push_tokens":[{"token":"` + x256 + `"}],"a":"` + x256 + `"}`)),
-			&braze.Violation{Field: "attributes.a", Rule: braze.RuleStringTooLong}},
+		{
+			"attributes must not name the user", braze.CheckAttributes([]byte(`{"tier":"gold","external_id":"x"}`)),
+			&braze.Violation{Field: "attributes.external_id", Rule: braze.RuleReserved},
+		},
+		{
+			"attributes must not steer the update", braze.CheckAttributes([]byte(`{"_merge_objects":true}`)),
+			&braze.Violation{Field: "attributes._merge_objects", Rule: braze.RuleReserved},
+		},
+		{
+			"attributes have the limit of strings", braze.CheckAttributes([]byte(`{"address":{"street":"` + x256 + `"}}`)),
+			&braze.Violation{Field: "attributes.address.street", Rule: braze.RuleStringTooLong},
+		},
+		{
+			"push tokens may be long, what follows may not", braze.CheckAttributes([]byte(`{"push_tokens":[{"token":"` + x256 + `"}],"a":"` + x256 + `"}`)),
+			&braze.Violation{Field: "attributes.a", Rule: braze.RuleStringTooLong},
+		},
 		{"there is no limit to the number of attributes", braze.CheckAttributes([]byte(many(300))), nil},
 		{"an event needs a name", braze.CheckEvent(" ", nil), &braze.Violation{Field: "name", Rule: braze.RuleMissing}},
-		{"an event's properties are checked with it", braze.CheckEvent("a", []byte(`{"time":1}`)),
-			&braze.Violation{Field: "properties.time", Rule: braze.RuleReserved}},
+		{
+			"an event's properties are checked with it", braze.CheckEvent("a", []byte(`{"time":1}`)),
+			&braze.Violation{Field: "properties.time", Rule: braze.RuleReserved},
+		},
 		{"an event may have a name of any length", braze.CheckEvent(x256, nil), nil},
 		{"an external id must not be empty", braze.CheckExternalID(""), &braze.Violation{Field: "external_id", Rule: braze.RuleMissing}},
 		{"an external id may have 987 bytes", braze.CheckExternalID(strings.Repeat("x", 987)), nil},

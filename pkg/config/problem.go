@@ -83,7 +83,7 @@ func flatten(err error) []error {
 		}
 		return all
 	}
-	if _, ok := err.(Problem); ok {
+	if _, ok := err.(Problem); ok { //nolint:errorlint // a Problem inside another error is found below
 		return []error{err}
 	}
 	if inner := errors.Unwrap(err); inner != nil {

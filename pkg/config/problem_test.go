@@ -46,9 +46,9 @@ func TestProblems(t *testing.T) {
 			},
 		},
 		{
-			name: "an unknown key is named with its file and line", yaml: "log:\n  level: info\n  levle: debug\nkafak: {}\n", env: complete,
+			name: "an unknown key is named with its file and line", yaml: "log:\n  level: info\n  levell: debug\nkafak: {}\n", env: complete,
 			want: []string{
-				"log.levle [sluice.yaml:3]: unknown key; known here: level",
+				"log.levell [sluice.yaml:3]: unknown key; known here: level",
 				"kafak [sluice.yaml:4]: unknown key; known here: log, braze, kafka, ingest",
 			},
 		},

@@ -77,7 +77,7 @@ func (f *field) schema() object {
 // shape is the schema of a value of the field, or of its elements.
 func (f *field) shape(t reflect.Type) object {
 	if t.Kind() == reflect.Slice && t == f.typ {
-		items := object{}
+		var items object
 		if f.elem != nil {
 			items = f.elem.schema(true)
 		} else {

@@ -36,7 +36,7 @@ func (l *loader) validate(s *section, v reflect.Value, path string) {
 
 // objection records what a Validate of the struct at path said.
 func (l *loader) objection(s *section, path string, err error) {
-	p, ok := err.(Problem)
+	p, ok := err.(Problem) //nolint:errorlint // flatten has taken the error apart; what wraps a Problem keeps its words
 	if !ok {
 		p = Problem{Allowed: err.Error()}
 	}

@@ -106,8 +106,8 @@ func TestOneNode(t *testing.T) {
 	})
 }
 
+// Not parallel: three JVMs are enough for two cores.
 func TestThreeNodesKeepAcknowledgingWhenTheLeaderIsKilled(t *testing.T) {
-	t.Parallel()
 	c := kafkatest.Cluster3(t)
 	topic := kafkatest.Prefix(t) + "orders"
 	createTopic(t, c, topic, 3)

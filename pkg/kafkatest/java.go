@@ -38,8 +38,8 @@ var jvmFolders = []string{
 func findJava(minMajor int) (javaHome, error) {
 	first := []string{os.Getenv("JAVA_HOME")}
 	if bin, err := exec.LookPath("java"); err == nil {
-		if real, err := filepath.EvalSymlinks(bin); err == nil {
-			first = append(first, filepath.Dir(filepath.Dir(real)))
+		if file, err := filepath.EvalSymlinks(bin); err == nil {
+			first = append(first, filepath.Dir(filepath.Dir(file)))
 		}
 	}
 	for _, home := range first {

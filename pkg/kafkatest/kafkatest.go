@@ -76,6 +76,7 @@ type Config struct {
 	Progress func(step string)
 
 	archiveTo string // where to dump the class archive when the broker exits, see sharedclasses.go
+	findPorts func(ctx context.Context, n int) ([]int, error)
 }
 
 // Cluster is a running Kafka. Its methods may be called from several goroutines.
@@ -115,6 +116,9 @@ func Start(ctx context.Context, cfg Config) (*Cluster, error) {
 	}
 	if cfg.Progress == nil {
 		cfg.Progress = func(string) {}
+	}
+	if cfg.findPorts == nil {
+		cfg.findPorts = freePorts
 	}
 
 	java, err := findJava(17)
@@ -166,7 +170,7 @@ func (c *Cluster) start(ctx context.Context) error {
 	c.id = randomID()
 
 	const listeners = 3 // clients, brokers, controllers
-	ports, err := freePorts(ctx, listeners*c.cfg.Nodes)
+	ports, err := c.cfg.findPorts(ctx, listeners*c.cfg.Nodes)
 	if err != nil {
 		return err
 	}
@@ -289,7 +293,7 @@ func (c *Cluster) Close() error {
 // portTaken says whether a broker of a failed start died because one of its ports was in use.
 func (c *Cluster) portTaken() bool {
 	for _, n := range c.nodes {
-		if log := tail(n.LogFile(), 200); strings.Contains(log, "Address already in use") || strings.Contains(log, "BindException") {
+		if strings.Contains(tail(n.LogFile(), 2*logLines), "Address already in use") {
 			return true
 		}
 	}

@@ -133,12 +133,14 @@ func (n *Node) Kill() error {
 
 // Stop asks the node with SIGTERM for a controlled shutdown, in which it hands its leaders over, and returns when
 // the process is gone. A node that has not gone after 30 s, as without a quorum, is killed and that is an error.
-func (n *Node) Stop() error {
+func (n *Node) Stop() error { return n.stop(stopLimit) }
+
+func (n *Node) stop(limit time.Duration) error {
 	p := n.running()
 	if p == nil {
 		return nil
 	}
-	if err := p.stop(stopLimit); err != nil {
+	if err := p.stop(limit); err != nil {
 		return fmt.Errorf("stopping node %d: %w", n.id, err)
 	}
 	return nil

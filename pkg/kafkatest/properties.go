@@ -51,8 +51,9 @@ func nodeProperties(n *Node, all []*Node, protocol string) map[string]string {
 		"group.initial.rebalance.delay.ms": "0",
 
 		// A dead broker's leaders move, and a broker that was killed may come back, when its session is over:
-		// nine seconds otherwise, which every crash test would sit out.
-		"broker.session.timeout.ms":    "3000",
+		// nine seconds otherwise, which every crash test would sit out. Three were tried: on very busy cores brokers
+		// that were only slow lost their sessions.
+		"broker.session.timeout.ms":    "6000",
 		"broker.heartbeat.interval.ms": "500",
 	}
 }

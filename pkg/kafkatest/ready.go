@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strconv"
 	"time"
 
@@ -78,7 +79,7 @@ func (c *Cluster) awaitServing(ctx context.Context, nodes []*Node) error {
 }
 
 // watching runs wait with a context that also ends when one of the nodes does, and adds the log of the node that ended,
-// or else of all that run, to an error.
+// or else of all, to an error.
 func (c *Cluster) watching(ctx context.Context, nodes []*Node, wait func(context.Context) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -90,7 +91,7 @@ func (c *Cluster) watching(ctx context.Context, nodes []*Node, wait func(context
 		go func() {
 			select {
 			case <-p.done:
-				cancel(&endedError{node: n, how: p.err})
+				cancel(&endedError{what: fmt.Sprintf("node %d", n.id), how: p.err})
 			case <-ctx.Done():
 			}
 		}()
@@ -99,8 +100,8 @@ func (c *Cluster) watching(ctx context.Context, nodes []*Node, wait func(context
 	if err == nil {
 		return nil
 	}
-	if ended, ok := errors.AsType[*endedError](err); ok {
-		return ended.node.withLog(err)
+	if _, ended := errors.AsType[*endedError](err); ended {
+		nodes = slices.DeleteFunc(slices.Clone(nodes), func(n *Node) bool { return n.running() != nil })
 	}
 	for _, n := range nodes {
 		err = n.withLog(err)
@@ -108,13 +109,19 @@ func (c *Cluster) watching(ctx context.Context, nodes []*Node, wait func(context
 	return err
 }
 
-// endedError says that a node ended while it was waited for.
+// endedError says that a process ended while it was waited for.
 type endedError struct {
-	node *Node
-	how  error
+	what string
+	how  error // nil where it exited with code 0
 }
 
-func (e *endedError) Error() string { return fmt.Sprintf("node %d ended: %v", e.node.id, e.how) }
+func (e *endedError) Error() string {
+	if e.how == nil {
+		return e.what + " ended"
+	}
+	return fmt.Sprintf("%s ended: %v", e.what, e.how)
+}
+
 func (e *endedError) Unwrap() error { return e.how }
 
 func (n *Node) withLog(err error) error {

@@ -37,7 +37,8 @@ type RegistryConfig struct {
 	// Progress, when set, is told of steps that take long and happen once.
 	Progress func(step string)
 
-	archiveTo string
+	archiveTo string // as in Config
+	findPorts func(ctx context.Context, n int) ([]int, error)
 }
 
 // Registry is a running schema registry with its schemas in memory. Its global rule is BACKWARD_TRANSITIVE.
@@ -58,6 +59,9 @@ type Registry struct {
 func StartRegistry(ctx context.Context, cfg RegistryConfig) (*Registry, error) {
 	if cfg.Progress == nil {
 		cfg.Progress = func(string) {}
+	}
+	if cfg.findPorts == nil {
+		cfg.findPorts = freePorts
 	}
 	java, err := findJava(21)
 	newest := DefaultRegistryVersion
@@ -90,7 +94,7 @@ func StartRegistry(ctx context.Context, cfg RegistryConfig) (*Registry, error) {
 		if err == nil {
 			return r, nil
 		}
-		clash := strings.Contains(tail(r.logFile(), 200), "already in use") || strings.Contains(tail(r.logFile(), 200), "already bound")
+		clash := strings.Contains(tail(r.logFile(), logLines), "in use by another process")
 		err = errors.Join(err, r.Close())
 		if !clash || try == tries || ctx.Err() != nil {
 			return nil, fmt.Errorf("starting apicurio %s: %w", cfg.Version, err)
@@ -105,7 +109,7 @@ func (r *Registry) start(ctx context.Context, java javaHome, jar, archive string
 		return fmt.Errorf("making the registry's folder: %w", err)
 	}
 	r.dir = dir
-	ports, err := freePorts(ctx, 2)
+	ports, err := r.cfg.findPorts(ctx, 2)
 	if err != nil {
 		return err
 	}
@@ -139,7 +143,7 @@ func (r *Registry) start(ctx context.Context, java javaHome, jar, archive string
 	go func() {
 		select {
 		case <-r.proc.done:
-			stop(fmt.Errorf("the registry ended: %w", errors.Join(r.proc.err)))
+			stop(&endedError{what: "the registry", how: r.proc.err})
 		case <-ctx.Done():
 		}
 	}()
@@ -263,10 +267,10 @@ func registryArchive(ctx context.Context, java javaHome, app, jar string, cfg Re
 			return "", err
 		}
 		defer r.Close()
-		return made, r.proc.stop(stopLimit)
+		return made, r.proc.stop(archiveLimit)
 	})
 	if err != nil {
-		cfg.Progress(fmt.Sprintf("registry: going on without a class archive: %v", err))
+		cfg.Progress("registry: going on without a class archive: " + firstLine(err))
 		return ""
 	}
 	return path

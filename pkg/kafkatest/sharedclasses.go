@@ -7,12 +7,17 @@ import (
 	"fmt"
 	"path/filepath"
 	"strings"
+	"time"
 )
 
 // A JVM spends most of a start loading classes. It can write those it loaded to an archive when it exits and map that
 // archive the next time, which halves the start of the broker and of the registry (see the README for numbers). The
 // archive serves only the JVM and the class path that made it, so both are in its name; a JVM that does not like an
 // archive goes on without.
+
+// archiveLimit is how long a JVM may take to end that writes its archive: two seconds on idle cores, forty were seen on
+// very busy ones.
+const archiveLimit = 3 * time.Minute
 
 // quickJVM are the options for a process that should start quickly and will not live long. With archiveTo the JVM
 // writes its class archive there when it exits.
@@ -52,11 +57,17 @@ func brokerArchive(ctx context.Context, java javaHome, jars []string, cfg Config
 			return "", err
 		}
 		defer c.Close()
-		return made, c.Node(0).Stop()
+		return made, c.Node(0).stop(archiveLimit)
 	})
 	if err != nil {
-		cfg.Progress(fmt.Sprintf("kafka: going on without a class archive: %v", err))
+		cfg.Progress("kafka: going on without a class archive: " + firstLine(err))
 		return ""
 	}
 	return path
+}
+
+// firstLine leaves out the log that an error may carry.
+func firstLine(err error) string {
+	line, _, _ := strings.Cut(err.Error(), "\n")
+	return line
 }

@@ -22,7 +22,7 @@ type Range struct {
 	Follow bool
 }
 
-// ErrStop, returned by the function given to Read, ends the reading without an error.
+// ErrStop returned by the function given to Read, ends the reading without an error.
 var ErrStop = errors.New("enough")
 
 // Read calls each with every record of the range, in order within each partition, and returns when

@@ -150,15 +150,16 @@ func judgeIncrementalAlterConfigs(kreq kmsg.Request) kmsg.Response {
 
 // judgeSettings is about the new settings of one resource.
 func judgeSettings[T any](kind kmsg.ConfigResourceType, settings []T, problem func(T) string) verdict {
-	switch kind {
-	case kmsg.ConfigResourceTypeTopic:
-		for _, s := range settings {
-			if why := problem(s); why != "" {
-				return verdict{kerr.InvalidConfig, why}
-			}
-		}
-	case kmsg.ConfigResourceTypeBroker, kmsg.ConfigResourceTypeBrokerLogger:
+	if kind == kmsg.ConfigResourceTypeBroker || kind == kmsg.ConfigResourceTypeBrokerLogger {
 		return verdict{kerr.InvalidRequest, "the embedded broker's own settings are fixed"}
+	}
+	if kind != kmsg.ConfigResourceTypeTopic {
+		return verdict{} // groups and client metrics, which kfake checks itself
+	}
+	for _, s := range settings {
+		if why := problem(s); why != "" {
+			return verdict{kerr.InvalidConfig, why}
+		}
 	}
 	return verdict{}
 }

@@ -67,23 +67,23 @@ func Start(ctx context.Context, cfg Config) (*Broker, error) {
 		cfg.Partitions = 12
 	}
 	if cfg.Partitions < 1 || cfg.Partitions > maxPartitions {
-		return nil, fmt.Errorf("embedded kafka: %d partitions by default: want 1 to %d", cfg.Partitions, maxPartitions)
+		return nil, fmt.Errorf("starting the embedded kafka: %d partitions by default: want 1 to %d", cfg.Partitions, maxPartitions)
 	}
 	if cfg.CleanEvery == 0 {
 		cfg.CleanEvery = time.Minute
 	}
 	if cfg.CleanEvery < 0 {
-		return nil, fmt.Errorf("embedded kafka: cleaning every %v: want more than nothing", cfg.CleanEvery)
+		return nil, fmt.Errorf("starting the embedded kafka: cleaning every %v: want more than nothing", cfg.CleanEvery)
 	}
 
 	// The port first: it is what is taken most often, and a folder opened in vain would be written.
 	ln, err := new(net.ListenConfig).Listen(ctx, "tcp", addr)
 	if err != nil {
-		return nil, fmt.Errorf("embedded kafka: %w", err)
+		return nil, fmt.Errorf("starting the embedded kafka: %w", err)
 	}
 	dir, err := openFolder(cfg.Dir)
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("embedded kafka: %w", err), ln.Close())
+		return nil, errors.Join(fmt.Errorf("starting the embedded kafka: %w", err), ln.Close())
 	}
 	b := &Broker{guard: newGuard(ln), folder: dir}
 	b.cluster, err = kfake.NewCluster(
@@ -102,8 +102,8 @@ func Start(ctx context.Context, cfg Config) (*Broker, error) {
 		}),
 	)
 	if err != nil {
-		err = fmt.Errorf("embedded kafka: opening the data folder %s (it is disposable: remove it to start empty): %w", dir.path, err)
-		return nil, errors.Join(err, b.guard.Close(), dir.close())
+		err = fmt.Errorf("starting the embedded kafka: opening the data folder %s (it is disposable: remove it to start empty): %w", dir.path, err)
+		return nil, errors.Join(err, b.guard.closeConns(), dir.close())
 	}
 	bound(b.cluster)
 	b.clean = startCleaner(b.cluster, b.guard, cfg.CleanEvery)
@@ -146,13 +146,13 @@ func loopback(addr string) (string, error) {
 	}
 	host, port, err := net.SplitHostPort(addr)
 	if err != nil {
-		return "", fmt.Errorf("embedded kafka: reading address %q: %w", addr, err)
+		return "", fmt.Errorf("starting the embedded kafka: reading address %q: %w", addr, err)
 	}
 	if host == "" || host == "localhost" {
 		host = "127.0.0.1"
 	}
 	if ip := net.ParseIP(host); ip == nil || !ip.IsLoopback() {
-		return "", fmt.Errorf("embedded kafka: address %q: want a loopback address such as :9092 or 127.0.0.1:9092", addr)
+		return "", fmt.Errorf("starting the embedded kafka: address %q: want a loopback address such as :9092 or 127.0.0.1:9092", addr)
 	}
 	return net.JoinHostPort(host, port), nil
 }

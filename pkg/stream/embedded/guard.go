@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -23,6 +24,9 @@ const (
 	// acceptPause is the wait after a connection could not be accepted.
 	acceptPause = 50 * time.Millisecond
 )
+
+// writing are the requests after which there may be something to clean.
+var writing = []kmsg.Key{kmsg.Produce, kmsg.EndTxn, kmsg.DeleteRecords, kmsg.CreateTopics, kmsg.AlterConfigs, kmsg.IncrementalAlterConfigs}
 
 // errNotKafka is what kfake reads from a connection that sends something else.
 var errNotKafka = errors.New("not a Kafka request")
@@ -148,8 +152,7 @@ func (c *guardConn) next() error {
 	if kmsg.RequestForKey(key) == nil {
 		return c.refuse(fmt.Errorf("%w: API key %d", errNotKafka, key))
 	}
-	switch kmsg.Key(key) {
-	case kmsg.Produce, kmsg.EndTxn, kmsg.DeleteRecords, kmsg.CreateTopics, kmsg.AlterConfigs, kmsg.IncrementalAlterConfigs:
+	if slices.Contains(writing, kmsg.Key(key)) {
 		c.guard.writes.Add(1)
 	}
 	c.judged = true

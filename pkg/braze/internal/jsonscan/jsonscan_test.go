@@ -51,8 +51,19 @@ func TestRunesCountsCharacters(t *testing.T) {
 		in   string
 		want int
 	}{
-		{``, 0}, {`abc`, 3}, {`€ü`, 2}, {`\n\"\\`, 3}, {`\u20ac`, 1}, {`\ud83d\ude42`, 1}, {`\uDBFF\uDFFF`, 1},
-		{`\ud83d`, 1}, {`\ud83dx`, 2}, {`\ud83d\n`, 2}, {`\ud83d\u0041`, 2}, {`\ude42\ud83d`, 2}, {"\xff\xfe", 2},
+		{``, 0},
+		{`abc`, 3},
+		{`€ü`, 2},
+		{`\n\"\\`, 3},
+		{`\u20ac`, 1},
+		{`\ud83d\ude42`, 1},
+		{`\uDBFF\uDFFF`, 1},
+		{`\ud83d`, 1},
+		{`\ud83dx`, 2},
+		{`\ud83d\n`, 2},
+		{`\ud83d\u0041`, 2},
+		{`\ude42\ud83d`, 2},
+		{"\xff\xfe", 2},
 	}
 	for _, tt := range tests {
 		if got := Runes([]byte(tt.in), 100); got != tt.want {

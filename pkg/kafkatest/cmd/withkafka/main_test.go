@@ -162,10 +162,8 @@ func TestTakesTheBrokerDown(t *testing.T) {
 		if stop == nil {
 			t.Fatalf("it said:\n%s", said)
 		}
-		if conn, err := net.Dial("tcp", broker); err != nil {
+		if err := dial(t, broker); err != nil {
 			t.Errorf("it is gone: %v", err)
-		} else {
-			_ = conn.Close()
 		}
 		if out, err := exec.CommandContext(t.Context(), "sh", "-c", stop[1]).CombinedOutput(); err != nil {
 			t.Errorf("%s: %v: %s", stop[1], err, out)
@@ -224,6 +222,16 @@ func send(t *testing.T, p *os.Process, sig os.Signal) {
 	}
 }
 
+func dial(t *testing.T, broker string) error {
+	t.Helper()
+	var d net.Dialer
+	conn, err := d.DialContext(t.Context(), "tcp", broker)
+	if err != nil {
+		return err
+	}
+	return conn.Close()
+}
+
 // wantDown waits for the address to refuse connections.
 func wantDown(t *testing.T, broker string) {
 	t.Helper()
@@ -232,11 +240,9 @@ func wantDown(t *testing.T, broker string) {
 	late := time.NewTimer(5 * time.Second)
 	defer late.Stop()
 	for {
-		conn, err := net.Dial("tcp", broker)
-		if err != nil {
+		if err := dial(t, broker); err != nil {
 			return
 		}
-		_ = conn.Close()
 		select {
 		case <-tick.C:
 		case <-late.C:
