@@ -2,7 +2,6 @@ package registry
 
 import (
 	"fmt"
-	"reflect"
 	"slices"
 	"strings"
 
@@ -120,11 +119,12 @@ func (d *diff) fields(path string, was, is *avro.SchemaNode) {
 
 func (d *diff) field(path string, was, is *avro.SchemaField) {
 	d.types(path, &was.Type, &is.Type)
+	before, after := fmt.Sprintf("%#v", was.Default), fmt.Sprintf("%#v", is.Default) // as text NaN equals NaN
 	switch {
 	case was.HasDefault && !is.HasDefault:
 		d.because(path, "its default is gone; records from before the field could not be read")
-	case was.HasDefault && !reflect.DeepEqual(was.Default, is.Default):
-		d.because(path, "its default changed from %s to %s", clipped(fmt.Sprintf("%#v", was.Default)), clipped(fmt.Sprintf("%#v", is.Default)))
+	case was.HasDefault && before != after:
+		d.because(path, "its default changed from %s to %s", clipped(before), clipped(after))
 	}
 }
 

@@ -3,6 +3,7 @@ package stream
 import (
 	"sync/atomic"
 	"time"
+	"unsafe"
 
 	"github.com/sluicehq/sluice/pkg/ledger"
 )
@@ -42,6 +43,11 @@ func (d Delivery) Offset() int64 { return d.record.Offset }
 
 // Key is the record's key; nil when it has none.
 func (d Delivery) Key() []byte { return d.record.Key }
+
+// KeyText is Key as a string that aliases it.
+func (d Delivery) KeyText() string {
+	return unsafe.String(unsafe.SliceData(d.record.Key), len(d.record.Key))
+}
 
 // Value is the record's value; nil for a tombstone. It must not be changed.
 func (d Delivery) Value() []byte { return d.record.Value }

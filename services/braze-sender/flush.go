@@ -87,7 +87,7 @@ func (s *Sender) send(ctx context.Context, f *flight, r span) bool {
 	s.metrics.called(a, f.request.Len())
 	f.verdict, f.status, f.message = a.Verdict, a.Status, a.Message
 	f.hint = a.Hint
-	done := answer{status: a.Status, requestID: s.requestIDs.next(), latency: a.Latency}
+	done := answer{at: time.Now(), status: a.Status, requestID: s.requestIDs.next(), latency: a.Latency}
 
 	switch a.Verdict {
 	case braze.Accepted:
@@ -159,12 +159,12 @@ func (s *Sender) halve(ctx context.Context, f *flight, r span) bool {
 	mid := r.from + (r.to-r.from)/2
 	for _, half := range []span{{r.from, mid}, {mid, r.to}} {
 		if !s.waitForQuota(ctx) {
-			s.deferAll(f, span{half.from, r.to}, braze.Answer{Verdict: braze.NotSent}, answer{})
+			s.deferAll(f, span{half.from, r.to}, braze.Answer{Verdict: braze.NotSent}, answer{at: time.Now()})
 			return false
 		}
 		if !s.send(ctx, f, half) {
 			if half.to < r.to {
-				s.deferAll(f, span{half.to, r.to}, braze.Answer{Verdict: f.verdict}, answer{})
+				s.deferAll(f, span{half.to, r.to}, braze.Answer{Verdict: f.verdict}, answer{at: time.Now()})
 			}
 			return false
 		}

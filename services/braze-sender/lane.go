@@ -115,10 +115,10 @@ func (l *lane) enqueue(items []*item, now time.Time) {
 		if len(l.gone) > 0 && l.gone[it.delivery.Partition()] {
 			continue
 		}
-		key := it.delivery.Key()
-		u := l.users[string(key)]
+		key := it.delivery.KeyText()
+		u := l.users[key]
 		if u == nil {
-			u = l.newUser(string(key))
+			u = l.newUser(key)
 		}
 		u.push(it)
 		switch u.state {

@@ -18,6 +18,7 @@ const endpoint = "/users/track"
 
 // answer is what a receipt says of the request that carried a record; zero when there was none.
 type answer struct {
+	at        time.Time
 	status    int
 	requestID string
 	latency   time.Duration
@@ -146,10 +147,10 @@ func (s *settler) wait(ctx context.Context) {
 
 func (it *item) receipt(what outcome.Outcome, a answer) receipt.Receipt {
 	return receipt.Receipt{
-		EventID: it.event.ID, UserID: string(it.delivery.Key()),
+		EventID: it.event.ID, UserID: it.delivery.KeyText(),
 		Topic: it.delivery.Partition().Topic, Partition: it.delivery.Partition().Number, Offset: it.delivery.Offset(),
 		Outcome: what, Endpoint: endpointOf(a), Status: a.status, RequestID: a.requestID, Latency: a.latency,
-		Attempts: it.attempts, SettledAt: time.Now(),
+		Attempts: it.attempts, SettledAt: a.at,
 	}
 }
 

@@ -60,7 +60,7 @@ func (s *Sender) Take(ctx context.Context, lent []stream.Delivery) error {
 			items = append(items, it)
 			continue
 		}
-		s.settler.settle(it, what, answer{})
+		s.settler.settle(it, what, answer{at: now})
 	}
 	return s.lane.accept(ctx, items)
 }
