@@ -22,12 +22,15 @@ type texts map[int]string
 
 var errAway = errors.New("the registry is away")
 
-func (s texts) SchemaByID(_ context.Context, id int) (string, bool, error) {
+func (s texts) SchemaByID(_ context.Context, id int) (string, error) {
 	if id == 503 {
-		return "", false, errAway
+		return "", errAway
 	}
 	text, ok := s[id]
-	return text, !ok, nil
+	if !ok {
+		return "", &avro.Unreadable{Reason: "unknown_schema", Detail: "no such schema"}
+	}
+	return text, nil
 }
 
 var (

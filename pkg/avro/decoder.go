@@ -15,9 +15,10 @@ import (
 
 // Source finds the text of a schema by the id in a record's header.
 type Source interface {
-	// SchemaByID returns an error for which unknown is true when the registry has no such schema,
-	// any other when it could not be asked.
-	SchemaByID(ctx context.Context, id int) (text string, unknown bool, err error)
+	// SchemaByID returns an *Unreadable when there is no such schema, or none that is safe to parse:
+	// whoever may register schemas may register hostile ones. Any other error says that the registry
+	// could not be asked.
+	SchemaByID(ctx context.Context, id int) (text string, err error)
 }
 
 // EventDecoder reads records of customer.events, whoever wrote them. It may be shared.
@@ -49,12 +50,9 @@ func (d *EventDecoder) Decode(ctx context.Context, value []byte, e *event.Event)
 }
 
 func (d *EventDecoder) learn(ctx context.Context, id int) (eventPlan, error) {
-	text, unknown, err := d.source.SchemaByID(ctx, id)
-	switch {
-	case unknown:
-		return nil, &Unreadable{Reason: "unknown_schema", Detail: fmt.Sprintf("the registry has no schema %d", id)}
-	case err != nil:
-		return nil, fmt.Errorf("asking the registry for schema %d: %w", id, err)
+	text, err := d.source.SchemaByID(ctx, id)
+	if err != nil {
+		return nil, fmt.Errorf("looking up schema %d: %w", id, err)
 	}
 	plan := planFor(text)
 	d.plans.Store(id, plan)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"net/http"
 	"net/url"
 	"strings"
@@ -12,7 +11,12 @@ import (
 	"unicode"
 
 	"github.com/twmb/franz-go/pkg/sr"
+
+	"github.com/sluicehq/sluice/pkg/retry"
 )
+
+// pauses are the waits between attempts.
+var pauses = retry.Schedule{Base: 100 * time.Millisecond, Cap: 2 * time.Second}
 
 // Registered is a schema under a subject.
 type Registered struct {
@@ -154,23 +158,19 @@ func (c *Client) SetLevel(ctx context.Context, subject string, level Level) erro
 }
 
 // call makes a call that may be repeated: every one in this file changes nothing by being made twice.
-// Between attempts it waits a time drawn from all of a growing width, so that replicas which lost the
-// registry together do not come back together.
 func call[T any](ctx context.Context, do func(context.Context) (T, error)) (T, error) {
-	width := firstPause
-	for attempt := 1; ; attempt++ {
+	for attempt := 0; ; attempt++ {
 		got, err := do(ctx)
-		if err == nil || attempt == attempts || ctx.Err() != nil || !passing(err) {
+		if err == nil || attempt == attempts-1 || ctx.Err() != nil || !passing(err) {
 			return got, explained(err)
 		}
-		pause := time.NewTimer(rand.N(width))
+		pause := time.NewTimer(pauses.Next(attempt, 0))
 		select {
 		case <-ctx.Done():
 			pause.Stop()
 			return got, errors.Join(ctx.Err(), explained(err))
 		case <-pause.C:
 		}
-		width = min(2*width, longestPause)
 	}
 }
 

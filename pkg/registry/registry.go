@@ -30,10 +30,6 @@ const (
 	attemptTimeout = 5 * time.Second
 	// attempts is how often a call is made before its error is the caller's.
 	attempts = 4
-	// firstPause and longestPause bound the wait before another attempt; the wait is drawn from zero
-	// up to a width that doubles.
-	firstPause   = 100 * time.Millisecond
-	longestPause = 2 * time.Second
 	// maxAnswer is the longest answer read. The longest schema taken fits, escaped.
 	maxAnswer = 4 << 20
 	// maxMessage is how much of a registry's own words an error carries.

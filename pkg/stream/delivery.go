@@ -12,6 +12,7 @@ import (
 type Partition struct {
 	Topic  string // on the cluster, prefix included
 	Number int32
+	Of     int             // how many partitions the topic has
 	Start  ledger.Position // where the books were opened: what the predecessor left
 
 	books    *ledger.Ledger

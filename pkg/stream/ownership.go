@@ -124,7 +124,7 @@ func (k *Consumer) tryOpen(ctx context.Context, assigned map[string][]int32) ([]
 				pos.Offset = start.Offset
 			}
 			parts = append(parts, &Partition{
-				Topic: topic, Number: number, Start: pos,
+				Topic: topic, Number: number, Of: len(starts[topic]), Start: pos,
 				books: ledger.New(pos.Offset, pos.Receipt), consumer: k,
 			})
 		}

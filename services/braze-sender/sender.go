@@ -184,7 +184,18 @@ func (s *Sender) Run(ctx context.Context) error {
 // schemaSource asks the registry on behalf of the decoder.
 type schemaSource struct{ client *registry.Client }
 
-func (s schemaSource) SchemaByID(ctx context.Context, id int) (text string, unknown bool, err error) {
-	text, err = s.client.SchemaByID(ctx, id)
-	return text, errors.Is(err, registry.ErrNotFound), err
+func (s schemaSource) SchemaByID(ctx context.Context, id int) (string, error) {
+	text, err := s.client.SchemaByID(ctx, id)
+	switch {
+	case errors.Is(err, registry.ErrNotFound):
+		return "", &avro.Unreadable{Reason: "unknown_schema", Detail: fmt.Sprintf("the registry has no schema %d", id)}
+	case errors.Is(err, registry.ErrUnsupported):
+		return "", &avro.Unreadable{Reason: "incompatible_schema", Detail: err.Error()}
+	case err != nil:
+		return "", err
+	}
+	if _, err := registry.ParseSchema(text); err != nil {
+		return "", &avro.Unreadable{Reason: "incompatible_schema", Detail: err.Error()}
+	}
+	return text, nil
 }

@@ -1,0 +1,188 @@
+package bench
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/signal"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/sluicehq/sluice/pkg/avro"
+	"github.com/sluicehq/sluice/pkg/braze"
+	"github.com/sluicehq/sluice/pkg/daemon"
+	"github.com/sluicehq/sluice/pkg/event"
+	"github.com/sluicehq/sluice/pkg/registry"
+	brazesender "github.com/sluicehq/sluice/services/braze-sender"
+)
+
+// BenchmarkSender moves a full topic to a Braze that answers at once.
+func BenchmarkSender(b *testing.B) { benchmarkSender(b, 0, 0) }
+
+// BenchmarkSenderSlowBraze moves it to a Braze that takes 50 to 100 ms for an answer, where
+// throughput means many requests under way.
+func BenchmarkSenderSlowBraze(b *testing.B) {
+	benchmarkSender(b, 50*time.Millisecond, 100*time.Millisecond)
+}
+
+func benchmarkSender(b *testing.B, lo, hi time.Duration) {
+	w := Workload{Events: intEnv("BENCH_EVENTS", 600_000), Users: intEnv("BENCH_USERS", 20_000)}
+	s := newStage(b)
+	for b.Loop() {
+		prefix := "bench-" + strings.ToLower(rand.Text()[:8]) + "."
+		s.fill(b, prefix, w)
+		limit := s.measure(b, "sender-limit", prefix, w, lo, hi)
+		ours := s.measure(b, "sender", prefix, w, lo, hi)
+		if ours.Misordered > 0 {
+			b.Errorf("%d events out of order", ours.Misordered)
+		}
+		b.ReportMetric(ours.PerSecond(), "events/s")
+		b.ReportMetric(ours.PerCPUSecond(), "events/cpu-s")
+		b.ReportMetric(limit.PerCPUSecond(), "limit-events/cpu-s")
+		b.ReportMetric(limit.PerSecond(), "limit-events/s")
+		b.ReportMetric(float64(limit.Misordered), "limit-misordered")
+		b.ReportMetric(100*ours.PerCPUSecond()/limit.PerCPUSecond(), "%-of-limit")
+		b.ReportMetric(ours.PeakMB, "peak-MB")
+		b.ReportMetric(0, "ns/op")
+	}
+}
+
+// measure runs a subject until the sink has every event, then asks it to stop.
+func (s *stage) measure(b *testing.B, subject, prefix string, w Workload, lo, hi time.Duration) Result {
+	b.Helper()
+	s.reset(b, lo, hi)
+	cmd := role(subject, s.env(prefix, fmt.Sprintf("BENCH_EVENTS=%d", w.Events))...)
+	if profile := os.Getenv("BENCH_CPUPROFILE"); profile != "" && subject == "sender" {
+		cmd.Env = append(cmd.Env, "BENCH_PROFILE_TO="+profile)
+	}
+	if err := cmd.Start(); err != nil {
+		b.Fatal(err)
+	}
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	deadline := time.After(5 * time.Minute)
+	var stats sinkStats
+	for stats.Events < w.Events {
+		select {
+		case <-tick.C:
+			stats = s.stats(b)
+		case <-deadline:
+			b.Fatalf("%s: %d of %d events after 5 minutes", subject, stats.Events, w.Events)
+		}
+	}
+	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		b.Fatal(err)
+	}
+	if err := cmd.Wait(); err != nil {
+		b.Fatalf("%s: %v", subject, err)
+	}
+	stats = s.stats(b)
+	if stats.Events != w.Events {
+		b.Errorf("%s: the sink has %d events, want %d", subject, stats.Events, w.Events)
+	}
+	r := Result{Events: w.Events, Usage: usageOf(cmd.ProcessState), Misordered: stats.Misordered}
+	r.Wall = time.Duration(stats.Nanos)
+	return r
+}
+
+// runSender is the real service, as its own binary runs it.
+func runSender() error {
+	stop := profile()
+	defer stop()
+	daemon.Main("braze-sender", brazesender.Open)
+	return nil
+}
+
+// runSenderLimit consumes, decodes, encodes and posts, and nothing else: no groups, no order, no
+// commits, no receipts, no checks, no reading of answers.
+func runSenderLimit() error {
+	ctx, cancel := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+	defer cancel()
+	reg, err := registry.New(registry.Config{URL: os.Getenv("SCHEMA_REGISTRY_URL")})
+	if err != nil {
+		return err
+	}
+	client, err := kgo.NewClient(
+		kgo.SeedBrokers(strings.Split(os.Getenv("KAFKA_BROKERS"), ",")...),
+		kgo.ConsumeTopics(os.Getenv("TOPIC_PREFIX")+"customer.events"),
+		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
+	)
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	decoder := avro.NewEventDecoder(source{reg})
+	transport := &http.Transport{MaxIdleConnsPerHost: 512}
+	post := &http.Client{Transport: transport}
+	batches := make(chan []byte, 128)
+	free := make(chan []byte, 256)
+	var posts sync.WaitGroup
+	for range 128 {
+		posts.Go(func() {
+			for body := range batches {
+				req, _ := http.NewRequest(http.MethodPost, os.Getenv("BRAZE_REST_ENDPOINT")+"/users/track", bytes.NewReader(body))
+				req.Header.Set("Content-Type", "application/json")
+				req.Header.Set("Authorization", "Bearer bench")
+				resp, err := post.Do(req)
+				if err != nil {
+					fmt.Fprintln(os.Stderr, err)
+					continue
+				}
+				_, _ = io.Copy(io.Discard, resp.Body)
+				resp.Body.Close()
+				select {
+				case free <- body[:0]:
+				default:
+				}
+			}
+		})
+	}
+	var request braze.Request
+	left := intEnv("BENCH_EVENTS", 0)
+	var e event.Event
+	for ctx.Err() == nil && left > 0 {
+		fetches := client.PollRecords(ctx, 5000)
+		fetches.EachRecord(func(r *kgo.Record) {
+			if _, err := decoder.Decode(ctx, r.Value, &e); err != nil {
+				fmt.Fprintln(os.Stderr, err)
+				return
+			}
+			request.AppendFunc(braze.Events, func(dst []byte) []byte {
+				dst = braze.AppendString(append(dst, `{"external_id":`...), e.User.ExternalID)
+				dst = braze.AppendString(append(dst, `,"name":`...), e.Name)
+				dst = braze.AppendTime(append(dst, `,"time":`...), e.OccurredAt)
+				dst = append(append(dst, `,"properties":`...), e.Properties...)
+				return append(dst, '}')
+			})
+			left--
+			if request.Len() == 75 || left == 0 {
+				var body []byte
+				select {
+				case body = <-free:
+				default:
+				}
+				batches <- request.AppendBody(body)
+				request.Reset()
+			}
+		})
+	}
+	close(batches)
+	posts.Wait()
+	<-ctx.Done()
+	return nil
+}
+
+type source struct{ client *registry.Client }
+
+func (s source) SchemaByID(ctx context.Context, id int) (string, error) {
+	return s.client.SchemaByID(ctx, id)
+}
