@@ -13,14 +13,6 @@ import (
 	"github.com/sluicehq/sluice/schemas"
 )
 
-// Source finds the text of a schema by the id in a record's header.
-type Source interface {
-	// SchemaByID returns an *Unreadable when there is no such schema, or none that is safe to parse:
-	// whoever may register schemas may register hostile ones. Any other error says that the registry
-	// could not be asked.
-	SchemaByID(ctx context.Context, id int) (text string, err error)
-}
-
 // EventDecoder reads records of customer.events, whoever wrote them. It may be shared.
 type EventDecoder struct {
 	source Source

@@ -15,8 +15,10 @@ func TestPropertiesAreThoseOnFile(t *testing.T) {
 		cfg        Config
 	}{
 		{"one node", "one-node.properties", Config{Nodes: 1, Protocol: "PLAINTEXT"}},
-		{"the second of three nodes, with an override", "three-nodes.properties",
-			Config{Nodes: 3, Protocol: "SASL_SSL", Properties: map[string]string{"min.insync.replicas": "1", "extra": `a\b`}}},
+		{
+			"the second of three nodes, with an override", "three-nodes.properties",
+			Config{Nodes: 3, Protocol: "SASL_SSL", Properties: map[string]string{"min.insync.replicas": "1", "extra": `a\b`}},
+		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			c := &Cluster{cfg: tc.cfg}

@@ -124,7 +124,7 @@ func Open(ctx context.Context, c Config, p *daemon.Process) (daemon.Service, err
 		log:        p.Log,
 		health:     p.Health,
 		metrics:    newMetrics(p.Metrics),
-		decoder:    avro.NewEventDecoder(schemaSource{reg}),
+		decoder:    avro.NewEventDecoder(avro.FromRegistry(reg)),
 		client:     client,
 		requestIDs: newRequestIDs(),
 		letIn:      true,
@@ -179,23 +179,4 @@ func (s *Sender) Run(ctx context.Context) error {
 		err = cause
 	}
 	return err
-}
-
-// schemaSource asks the registry on behalf of the decoder.
-type schemaSource struct{ client *registry.Client }
-
-func (s schemaSource) SchemaByID(ctx context.Context, id int) (string, error) {
-	text, err := s.client.SchemaByID(ctx, id)
-	switch {
-	case errors.Is(err, registry.ErrNotFound):
-		return "", &avro.Unreadable{Reason: "unknown_schema", Detail: fmt.Sprintf("the registry has no schema %d", id)}
-	case errors.Is(err, registry.ErrUnsupported):
-		return "", &avro.Unreadable{Reason: "incompatible_schema", Detail: err.Error()}
-	case err != nil:
-		return "", err
-	}
-	if _, err := registry.ParseSchema(text); err != nil {
-		return "", &avro.Unreadable{Reason: "incompatible_schema", Detail: err.Error()}
-	}
-	return text, nil
 }
