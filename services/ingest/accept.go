@@ -1,0 +1,180 @@
+package ingest
+
+import (
+	"context"
+	"strings"
+
+	"github.com/sluicehq/sluice/pkg/avro"
+	"github.com/sluicehq/sluice/pkg/deadletter"
+	"github.com/sluicehq/sluice/pkg/stream"
+)
+
+// accept writes every item that can be written and waits until each has its verdict. The items go to
+// Kafka in their order, from this goroutine, so that a user's events stand on the topic as they stand
+// in the request; behind the first that Kafka does not take no other is offered.
+//
+// It returns false if it gave up waiting for some. Then the request's memory is still in use.
+func (rq *request) accept() bool {
+	s := rq.service
+	// The deadline is for the wait, and for records that are not on their way by then. It does not
+	// come from the HTTP request: a client that hangs up must not tear a batch apart.
+	ctx, cancel := context.WithTimeout(context.Background(), s.options.DeliveryTimeout)
+	defer cancel()
+	rq.makeSlots()
+	rq.makeRoom()
+	for i := range rq.items {
+		rq.send(ctx, i)
+	}
+	return rq.wait(ctx)
+}
+
+// makeRoom makes the slab large enough, so that it need not move while it is filled.
+func (rq *request) makeRoom() {
+	const perItem = 320 // what a record says beside what the item said, ids given by us included
+	need := len(rq.body) + len(rq.body)/2 + perItem*len(rq.items)
+	if cap(rq.slab) < need {
+		rq.slab = make([]byte, 0, need)
+	}
+	rq.slab = rq.slab[:0]
+	if need := maxHeaders * len(rq.items); cap(rq.headers) < need {
+		rq.headers = make([]stream.Header, 0, need)
+	}
+	clear(rq.headers)
+	rq.headers = rq.headers[:0]
+}
+
+// send decides about item i at once, or hands its record to Kafka.
+func (rq *request) send(ctx context.Context, i int) {
+	it, sl := &rq.items[i], &rq.slots[i]
+	switch {
+	case it.fate == skip:
+		sl.verdict.Store(uint32(skipped))
+		return
+	case it.fate == toTopic && it.problem.why != fine:
+		sl.verdict.Store(uint32(rejected))
+		return
+	}
+	w := rq.service.window
+	if id := it.id(); id == "" {
+		it.setID(rq.freshID())
+	} else if !w.claim(w.fingerprint(rq.holder.salt, id), rq.received, sl) {
+		return
+	}
+	rq.hold()
+	switch {
+	case rq.failed.Load():
+		sl.finish(unavailable, false)
+	case it.fate == deadLetter:
+		rq.service.letters.Write(ctx, rq.letter(it), sl.buried)
+	default:
+		rq.encode(it, sl)
+		rq.service.producer.Produce(ctx, &sl.record, sl.done)
+	}
+}
+
+// letter keeps the bytes of an item that cannot become a record.
+func (rq *request) letter(it *item) deadletter.Letter {
+	detail := it.problem.reason()
+	if it.problem.field != "" {
+		detail = it.problem.field + " " + detail
+	}
+	return deadletter.Letter{
+		Reason: it.problem.why.String(), Detail: detail,
+		OriginTopic: rq.path, OriginPartition: -1, OriginOffset: -1,
+		AppendedAt: rq.received, FirstAttemptAt: rq.received, LastAttemptAt: rq.received,
+		Value:   rq.body[it.start:it.end:it.end],
+		Headers: []stream.Header{{Key: "source", Value: rq.holder.header}},
+		EventID: strings.Clone(it.id()),
+	}
+}
+
+// freshID makes an id for an item that came without.
+func (rq *request) freshID() string {
+	at := len(rq.slab)
+	rq.slab = appendID(rq.slab, rq.received)
+	return alias(rq.slab[at:])
+}
+
+// maxHeaders is how many headers a record has at most.
+const maxHeaders = 5
+
+var (
+	originIngest = []byte("ingest")
+	noHops       = []byte("0")
+)
+
+// encode fills the slot's record. Value, key and id are copied into the slab: the record outlives the
+// body if the request gives up on it.
+func (rq *request) encode(it *item, sl *slot) {
+	s := rq.service
+	at := len(rq.slab)
+	topic, user := s.events, &it.event.User
+	if p := it.profile; p != nil {
+		p.Source, p.ReceivedAt = rq.holder.source, rq.received
+		if p.OccurredAt.IsZero() || p.OccurredAt.After(rq.received) {
+			p.OccurredAt = rq.received
+		}
+		topic, user = s.profiles, &p.User
+		rq.slab = avro.AppendProfile(rq.slab, topic.id, p)
+	} else {
+		e := &it.event
+		e.Source, e.ReceivedAt = rq.holder.source, rq.received
+		if e.OccurredAt.IsZero() || e.OccurredAt.After(rq.received) {
+			e.OccurredAt = rq.received // a clock that runs ahead must not become the truth
+		}
+		rq.slab = avro.AppendEvent(rq.slab, topic.id, e)
+	}
+	value := len(rq.slab)
+	rq.slab = user.AppendKey(rq.slab)
+	key := len(rq.slab)
+	rq.slab = append(rq.slab, it.id()...)
+
+	first := len(rq.headers)
+	rq.headers = append(rq.headers,
+		stream.Header{Key: "event-id", Value: rq.slab[key:len(rq.slab):len(rq.slab)]},
+		stream.Header{Key: "source", Value: rq.holder.header},
+		stream.Header{Key: "origin", Value: originIngest},
+		stream.Header{Key: "hops", Value: noHops},
+	)
+	if rq.trace != nil {
+		rq.headers = append(rq.headers, stream.Header{Key: "traceparent", Value: rq.trace})
+	}
+	sl.record = stream.Record{
+		Topic:     topic.name,
+		Key:       rq.slab[value:key:key],
+		Value:     rq.slab[at:value:value],
+		Headers:   rq.headers[first:len(rq.headers):len(rq.headers)],
+		Timestamp: rq.received,
+	}
+}
+
+// topic is a topic to write to: its name on the cluster, and the id of its schema.
+type topic struct {
+	name string
+	id   int
+}
+
+// fate is where an item goes.
+type fate uint8
+
+const (
+	toTopic    fate = iota // its record goes to events or profiles, unless it has a problem
+	skip                   // there is nothing to write
+	deadLetter             // its problem does not come back to the sender, so its bytes are kept
+)
+
+// id is the item's idempotency key.
+func (it *item) id() string {
+	if it.profile != nil {
+		return it.profile.ID
+	}
+	return it.event.ID
+}
+
+func (it *item) setID(id string) {
+	if it.profile != nil {
+		it.profile.ID = id
+		return
+	}
+	it.event.ID = id
+}

@@ -1,0 +1,104 @@
+package ingest
+
+import (
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"slices"
+	"sync"
+
+	"github.com/klauspost/compress/gzip"
+)
+
+// readBody reads the body whole, within bounds that hold before a byte of it is read.
+func (rq *request) readBody(r *http.Request) error {
+	limit := rq.service.options.MaxBody
+	if r.ContentLength > int64(limit) {
+		return errTooLarge(limit)
+	}
+	switch r.Header.Get("Content-Encoding") {
+	case "", "identity":
+		return rq.readAll(r.Body, int(r.ContentLength), limit, errCutOff)
+	case "gzip", "x-gzip":
+		return rq.readGzip(r.Body, limit)
+	}
+	return errEncoding
+}
+
+// A body gets room for what is declared at once, if it is not much; for more only as it comes, so that
+// a promise costs nothing.
+const (
+	leastRoom = 4 << 10
+	mostRoom  = 64 << 10
+)
+
+// readAll reads until the end. Trouble other than slowness is reported as broken.
+func (rq *request) readAll(from io.Reader, declared, limit int, broken error) error {
+	room := min(max(declared+1, leastRoom), mostRoom) // one more, so that the end is seen
+	for {
+		if len(rq.body) > limit {
+			return errTooLarge(limit)
+		}
+		end := min(len(rq.body)+room, limit+1)
+		if !rq.makeHeld(int64(end)) {
+			return errBusy
+		}
+		rq.body = slices.Grow(rq.body, end-len(rq.body))
+		for len(rq.body) < end {
+			n, err := from.Read(rq.body[len(rq.body):end])
+			rq.body = rq.body[:len(rq.body)+n]
+			switch {
+			case err == nil:
+			case errors.Is(err, io.EOF) && len(rq.body) <= limit:
+				return nil
+			case errors.Is(err, io.EOF):
+				return errTooLarge(limit)
+			case isTimeout(err):
+				return errSlow
+			default:
+				return broken
+			}
+		}
+		room = len(rq.body)
+	}
+}
+
+func isTimeout(err error) bool {
+	var t net.Error
+	return errors.As(err, &t) && t.Timeout()
+}
+
+var gunzips = sync.Pool{New: func() any { return new(gzip.Reader) }}
+
+func (rq *request) readGzip(body io.Reader, limit int) error {
+	z := gunzips.Get().(*gzip.Reader)
+	defer gunzips.Put(z)
+	switch err := z.Reset(io.LimitReader(body, int64(limit))); {
+	case err == nil:
+	case isTimeout(err):
+		return errSlow
+	default:
+		return errGzip
+	}
+	return rq.readAll(z, 0, limit, errGzip)
+}
+
+// makeHeld counts the request's body as held up to n bytes, unless too much is held already.
+func (rq *request) makeHeld(n int64) bool {
+	s := rq.service
+	if more := n - rq.held; more > 0 {
+		if s.held.Add(more) > s.options.MaxHeld {
+			s.held.Add(-more)
+			return false
+		}
+		rq.held = n
+	}
+	return true
+}
+
+// unhold ends the count.
+func (rq *request) unhold() {
+	rq.service.held.Add(-rq.held)
+	rq.held = 0
+}

@@ -1,0 +1,91 @@
+package ingest
+
+import (
+	"errors"
+	"mime"
+	"net/http"
+	"strings"
+)
+
+// postEvents answers POST /v1/events.
+func (s *Service) postEvents(x *exchange) error {
+	rq, r := x.rq, x.Request()
+	if err := x.authorize(bearer(r), routeEvents, errNoKey); err != nil {
+		return err
+	}
+	if !isJSON(r.Header.Get("Content-Type")) {
+		return errType
+	}
+	if err := rq.readBody(r); err != nil {
+		return err
+	}
+	if err := rq.parseEvents(); err != nil {
+		return err
+	}
+	x.leave = !rq.accept()
+	return x.answerItems()
+}
+
+func (rq *request) parseEvents() (err error) {
+	rq.scan.reset(rq.body)
+	rq.items, err = parseEvents(&rq.scan, rq.items[:0])
+	var f fault
+	switch {
+	case errors.As(err, &f):
+		return errNotJSON(f)
+	case err != nil:
+		return errTooManyItems
+	}
+	return nil
+}
+
+// isJSON reports whether a content type says JSON, or nothing.
+func isJSON(header string) bool {
+	if header == "application/json" || header == "" {
+		return true
+	}
+	kind, params, err := mime.ParseMediaType(header)
+	if err != nil || kind != "application/json" && !(strings.HasPrefix(kind, "application/") && strings.HasSuffix(kind, "+json")) {
+		return false
+	}
+	charset := params["charset"]
+	return charset == "" || strings.EqualFold(charset, "utf-8")
+}
+
+// answerItems gives each item its verdict: 202 when something was accepted, 422 when nothing could be,
+// and 503 when Kafka did not take everything that it was offered, whatever became of the rest.
+func (x *exchange) answerItems() error {
+	rq := x.rq
+	t := rq.tally()
+	status := http.StatusAccepted
+	switch {
+	case t[unavailable] > 0:
+		status = http.StatusServiceUnavailable
+		x.Response().Header()["Retry-After"] = []string{retryAfter}
+	case t[accepted]+t[duplicate] == 0:
+		status = http.StatusUnprocessableEntity
+	}
+	rq.out = rq.appendAnswer(rq.out[:0], &t)
+	writeJSON(x, status, rq.out)
+	return nil
+}
+
+// tally counts the verdicts, and tells the metrics. From then on they do not change.
+func (rq *request) tally() tally {
+	var t tally
+	for i := range rq.items {
+		it, v := &rq.items[i], rq.verdictOf(i)
+		t[v]++
+		switch v {
+		case rejected:
+			if it.problem.why == fine {
+				it.problem.why = refusedByKafka
+			}
+			rq.counts.reject(it.problem.why)
+		case skipped:
+			rq.counts.skip(it.why)
+		}
+	}
+	rq.counts.add(&t)
+	return t
+}

@@ -1,0 +1,351 @@
+package ingest
+
+import (
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/sluicehq/sluice/pkg/event"
+)
+
+// What an item may be at most.
+const (
+	MaxItems       = 2_500     // items of a request
+	MaxName        = 255       // characters of an event's name
+	MaxID          = 255       // bytes of an item's id
+	MaxExternalID  = 987       // bytes; braze-docs: EXTERNAL_USER_ID_TOO_LARGE
+	MaxIdentifier  = 255       // characters of any other identifier
+	MaxObjectBytes = 100 << 10 // of properties, and of attributes; braze-docs: payload of an event
+	MaxDepth       = 32        // objects and arrays within one another, that of properties included
+)
+
+// item is one thing that a request asks for, on its way from bytes to a record.
+type item struct {
+	event   event.Event
+	profile *event.Profile // instead of the event, if it is not nil
+	fate    fate
+	problem problem
+	why     string // it is skipped
+	start   int    // where its bytes begin in the body
+	end     int
+}
+
+// refuse records what is wrong with an item. Only the first thing counts.
+func (it *item) refuse(p problem) {
+	if it.problem.why == fine {
+		it.problem = p
+	}
+}
+
+// parseEvents reads the body of POST /v1/events, an object or an array of them, into items. Whatever
+// the events refer to aliases the body and the scanner. It fails with a [fault] when the body is not
+// JSON; what is wrong with one item is that item's problem.
+func parseEvents(s *scanner, items []item) ([]item, error) {
+	switch s.peek() {
+	case '{':
+		items = append(items, item{})
+		s.event(&items[0])
+	case '[':
+		for first := s.open(); s.element(first); first = false {
+			if len(items) == MaxItems {
+				return items, errTooMany
+			}
+			items = append(items, item{})
+			s.event(&items[len(items)-1])
+		}
+	default:
+		if s.value() && s.end() {
+			s.broken(0, "expected an object or an array of objects")
+		}
+	}
+	if s.fault.what != "" || !s.end() {
+		return items, s.fault
+	}
+	return items, nil
+}
+
+// event reads one item.
+func (s *scanner) event(it *item) {
+	isObject := s.peek() == '{'
+	it.start = s.pos
+	s.flaw = flaw{}
+	if !isObject {
+		it.refuse(problem{why: notObject})
+		s.value()
+		s.flaw = flaw{}
+		return
+	}
+	e := &it.event
+	e.Kind = event.KindTrack
+	hasUser := false
+	for base, first := s.object(), true; s.member(base, first); first = false {
+		field := s.name
+		switch field {
+		case "id":
+			e.ID = s.text255(it, "id")
+		case "user":
+			hasUser = s.user(it)
+		case "name":
+			e.Name = s.characters(it, "name", MaxName)
+		case "time":
+			s.time(it)
+		case "properties":
+			e.Properties = s.properties(it)
+		case "attributes":
+			e.Attributes = s.attributes(it)
+		default:
+			it.refuse(problem{why: unknownField, field: field})
+			s.value()
+		}
+		if s.flaw.why != fine {
+			it.refuse(problem{why: s.flaw.why, field: field, at: s.flaw.at + 1})
+			s.flaw = flaw{}
+		}
+	}
+	it.end = s.pos
+	switch {
+	case !hasUser:
+		it.refuse(problem{why: missing, field: "user"})
+	case e.User.Key() == "":
+		it.refuse(problem{why: noIdentifier, field: "user"})
+	case e.Name == "":
+		it.refuse(problem{why: missing, field: "name"})
+	}
+}
+
+// optional reads a string. A null stands for a member that was left out; that and anything else is
+// the empty string and not ok.
+func (s *scanner) optional(it *item, field string) (text string, ok bool) {
+	switch {
+	case s.peek() == '"':
+		if text, ok = s.str(); ok && text == "" {
+			it.refuse(problem{why: empty, field: field})
+		}
+		return text, ok
+	case s.null():
+		return "", false
+	}
+	it.refuse(problem{why: notString, field: field})
+	s.value()
+	return "", false
+}
+
+// text255 reads an id: printable, and short enough for a header.
+func (s *scanner) text255(it *item, field string) string {
+	id, ok := s.optional(it, field)
+	switch {
+	case !ok:
+	case len(id) > MaxID:
+		it.refuse(problem{why: tooLong, field: field, limit: MaxID, unit: "bytes"})
+	case !printable(id):
+		it.refuse(problem{why: unprintable, field: field})
+	}
+	return id
+}
+
+// characters reads a string of at most so many characters.
+func (s *scanner) characters(it *item, field string, limit int) string {
+	text, _ := s.optional(it, field)
+	if len(text) > limit && utf8.RuneCountInString(text) > limit {
+		it.refuse(problem{why: tooLong, field: field, limit: limit, unit: "characters"})
+	}
+	return text
+}
+
+// user reads whom the event concerns, and reports whether there was an object at all.
+func (s *scanner) user(it *item) bool {
+	if s.peek() != '{' {
+		if !s.null() {
+			it.refuse(problem{why: notObject, field: "user"})
+			s.value()
+			return true
+		}
+		return false
+	}
+	u := &it.event.User
+	for base, first := s.object(), true; s.member(base, first); first = false {
+		switch s.name {
+		case "external_id":
+			u.ExternalID = s.identifier(it, "user.external_id")
+			if len(u.ExternalID) > MaxExternalID {
+				it.refuse(problem{why: tooLong, field: "user.external_id", limit: MaxExternalID, unit: "bytes"})
+			}
+		case "braze_id":
+			u.BrazeID = s.short(it, "user.braze_id")
+		case "alias":
+			s.alias(it)
+		case "email":
+			u.Email = s.short(it, "user.email")
+			if u.Email != "" && !plausibleEmail(u.Email) {
+				it.refuse(problem{why: notEmail, field: "user.email"})
+			}
+		case "phone":
+			u.Phone = s.short(it, "user.phone")
+			if u.Phone != "" && !isE164(u.Phone) {
+				it.refuse(problem{why: notPhone, field: "user.phone"})
+			}
+		default:
+			it.refuse(problem{why: unknownField, field: "user." + s.name})
+			s.value()
+		}
+	}
+	return true
+}
+
+// alias reads {"label", "name"}.
+func (s *scanner) alias(it *item) {
+	if s.null() {
+		return
+	}
+	if s.peek() != '{' {
+		it.refuse(problem{why: notObject, field: "user.alias"})
+		s.value()
+		return
+	}
+	u := &it.event.User
+	for base, first := s.object(), true; s.member(base, first); first = false {
+		switch s.name {
+		case "label":
+			u.AliasLabel = s.short(it, "user.alias.label")
+		case "name":
+			u.AliasName = s.short(it, "user.alias.name")
+		default:
+			it.refuse(problem{why: unknownField, field: "user.alias." + s.name})
+			s.value()
+		}
+	}
+	switch {
+	case u.AliasLabel == "":
+		it.refuse(problem{why: missing, field: "user.alias.label"})
+	case u.AliasName == "":
+		it.refuse(problem{why: missing, field: "user.alias.name"})
+	}
+}
+
+// identifier reads a string that may become a record's key.
+func (s *scanner) identifier(it *item, field string) string {
+	text, ok := s.optional(it, field)
+	if ok && !printable(text) {
+		it.refuse(problem{why: unprintable, field: field})
+	}
+	return text
+}
+
+func (s *scanner) short(it *item, field string) string {
+	text := s.identifier(it, field)
+	if len(text) > MaxIdentifier && utf8.RuneCountInString(text) > MaxIdentifier {
+		it.refuse(problem{why: tooLong, field: field, limit: MaxIdentifier, unit: "characters"})
+	}
+	return text
+}
+
+// time reads when it happened.
+func (s *scanner) time(it *item) {
+	text, ok := s.optional(it, "time")
+	if !ok || text == "" {
+		return
+	}
+	t, ok := parseTime(text)
+	if !ok {
+		it.refuse(problem{why: notTime, field: "time"})
+	}
+	it.event.OccurredAt = t
+}
+
+// properties reads an object that goes on as it is.
+func (s *scanner) properties(it *item) []byte {
+	return s.freeForm(it, "properties", func(string) bool { return true })
+}
+
+// attributes reads an object in Braze's form. Braze takes a user's identifiers from the same object,
+// so a name that is one could move the change to somebody else.
+func (s *scanner) attributes(it *item) []byte {
+	return s.freeForm(it, "attributes", func(name string) bool { return !namesAUser(name) })
+}
+
+func (s *scanner) freeForm(it *item, field string, allowed func(name string) bool) []byte {
+	if s.null() {
+		return nil
+	}
+	if s.peek() != '{' {
+		it.refuse(problem{why: notObject, field: field})
+		s.value()
+		return nil
+	}
+	start := s.pos
+	s.limit = s.depth + MaxDepth
+	for base, first := s.object(), true; s.member(base, first); first = false {
+		if !allowed(s.name) {
+			it.refuse(problem{why: namesUser, field: field + "." + s.name})
+		}
+		s.value()
+	}
+	s.limit = deepest
+	if s.pos-start > MaxObjectBytes {
+		it.refuse(problem{why: tooLarge, field: field, limit: MaxObjectBytes, unit: "bytes"})
+	}
+	return s.buf[start:s.pos:s.pos]
+}
+
+// namesAUser reports whether Braze would take an attribute of that name for an instruction about
+// whom the change concerns, or whether to create them (braze-docs: user attributes object).
+func namesAUser(name string) bool {
+	switch name {
+	case "external_id", "braze_id", "user_alias", "_update_existing_only", "push_token_import":
+		return true
+	}
+	return false
+}
+
+// printable reports whether a text is free of control characters, which neither a header nor a key
+// nor a person's screen should be given.
+func printable(text string) bool {
+	for i := 0; i < len(text); i++ {
+		if c := text[i]; c >= utf8.RuneSelf {
+			return !strings.ContainsFunc(text[i:], unicode.IsControl)
+		} else if c < ' ' || c == 0x7f {
+			return false
+		}
+	}
+	return true
+}
+
+// plausibleEmail looks for something before and behind one @, and no blanks. Whether an address
+// exists only its mail server knows.
+func plausibleEmail(text string) bool {
+	at := 0
+	for i := 0; i < len(text); i++ {
+		switch text[i] {
+		case ' ':
+			return false
+		case '@':
+			if at > 0 || i == 0 {
+				return false
+			}
+			at = i
+		}
+	}
+	return at > 0 && at < len(text)-1
+}
+
+// isE164 reports whether a text is a phone number in E.164: a plus and up to fifteen digits, the
+// first not zero.
+func isE164(text string) bool {
+	if len(text) < 3 || len(text) > 16 || text[0] != '+' || text[1] == '0' {
+		return false
+	}
+	for i := 1; i < len(text); i++ {
+		if text[i] < '0' || text[i] > '9' {
+			return false
+		}
+	}
+	return true
+}
+
+// parseTime reads a time of RFC 3339, strictly.
+func parseTime(text string) (time.Time, bool) {
+	var t time.Time
+	err := t.UnmarshalText([]byte(text))
+	return t.UTC(), err == nil
+}

@@ -1,0 +1,90 @@
+package ingest
+
+import (
+	"errors"
+	"strconv"
+)
+
+// why is what is wrong with an item. Its word stands in metrics and dead letters, its sentence in
+// answers.
+type why uint8
+
+const (
+	fine why = iota // nothing is wrong
+
+	notObject
+	unknownField
+	missing
+	notString
+	empty
+	tooLong
+	unprintable
+	notTime
+	notEmail
+	notPhone
+	noIdentifier
+	tooLarge
+	tooDeep
+	duplicateName
+	notUTF8
+	namesUser
+
+	// Only of messages of the tracking API.
+	unknownType
+	tooMany
+	noSender
+
+	refusedByKafka
+)
+
+var whys = [...]struct{ word, sentence string }{
+	fine:          {},
+	notObject:     {"not_an_object", "must be an object"},
+	unknownField:  {"unknown_field", "is not a known field"},
+	missing:       {"missing_field", "is required"},
+	notString:     {"not_a_string", "must be a string"},
+	empty:         {"empty", "must not be empty"},
+	tooLong:       {"too_long", "is too long"},
+	unprintable:   {"unprintable", "must not hold control characters"},
+	notTime:       {"bad_time", "must be a time such as 2026-03-02T09:15:04Z (RFC 3339)"},
+	notEmail:      {"bad_email", "must be an e-mail address"},
+	notPhone:      {"bad_phone", "must be a phone number such as +431234567 (E.164)"},
+	noIdentifier:  {"missing_identifier", "needs one of external_id, braze_id, alias, email, phone"},
+	tooLarge:      {"too_large", "is too large"},
+	tooDeep:       {"too_deep", "is nested too deeply"},
+	duplicateName: {"duplicate_name", "has a name twice"},
+	notUTF8:       {"not_utf8", "is not valid UTF-8"},
+	namesUser:     {"names_user", "names a user, which belongs in user"},
+	unknownType:   {"unknown_type", "must be one of track, identify, page, screen, group, alias"},
+	tooMany:       {"too_many_items", "comes after the last item that a request may have"},
+	noSender:      {"missing_identifier", "or anonymousId is needed"},
+
+	refusedByKafka: {"refused_by_kafka", "was refused by Kafka"},
+}
+
+// String is the word.
+func (w why) String() string { return whys[w].word }
+
+// problem is the first thing wrong with an item.
+type problem struct {
+	why   why
+	field string // path within the item; empty for the item as a whole
+	limit int    // the limit that is exceeded; 0 where there is none
+	unit  string // of the limit
+	at    int    // offset in the body plus one; 0 where it would not help
+}
+
+// reason says what is wrong in words, without the field.
+func (p problem) reason() string {
+	text := whys[p.why].sentence
+	if p.limit > 0 {
+		text += ": at most " + strconv.Itoa(p.limit) + " " + p.unit
+	}
+	if p.at > 0 {
+		text += ", at byte " + strconv.Itoa(p.at-1)
+	}
+	return text
+}
+
+// errTooMany says that a request has more items than it may.
+var errTooMany = errors.New("too many items")
