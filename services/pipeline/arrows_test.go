@@ -26,7 +26,7 @@ var arrows = map[string]string{
 
 	// The contract: what stands on a topic.
 	"pkg/schema":            "schemas",
-	"pkg/avro":              "schemas pkg/schema pkg/event",
+	"pkg/avro":              "schemas pkg/schema pkg/event pkg/registry",
 	"pkg/receipt":           "pkg/avro pkg/outcome",
 	"pkg/registry":          "pkg/config pkg/retry",
 	"pkg/registry/embedded": "pkg/registry",

@@ -120,7 +120,7 @@ func runSenderLimit() error {
 		return err
 	}
 	defer client.Close()
-	decoder := avro.NewEventDecoder(source{reg})
+	decoder := avro.NewEventDecoder(avro.FromRegistry(reg))
 	transport := &http.Transport{MaxIdleConnsPerHost: 512}
 	post := &http.Client{Transport: transport}
 	batches := make(chan []byte, 128)
@@ -179,10 +179,4 @@ func runSenderLimit() error {
 	posts.Wait()
 	<-ctx.Done()
 	return nil
-}
-
-type source struct{ client *registry.Client }
-
-func (s source) SchemaByID(ctx context.Context, id int) (string, error) {
-	return s.client.SchemaByID(ctx, id)
 }

@@ -1,0 +1,8 @@
+//go:build !linux
+
+package chaos
+
+import "syscall"
+
+// dieWithParent is known to Linux alone.
+func dieWithParent(*syscall.SysProcAttr) {}

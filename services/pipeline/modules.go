@@ -1,0 +1,78 @@
+package pipeline
+
+import (
+	"context"
+
+	"github.com/sluicehq/sluice/pkg/daemon"
+	"github.com/sluicehq/sluice/services/ingest"
+
+	brazesender "github.com/sluicehq/sluice/services/braze-sender"
+)
+
+// module is a service as this process runs it.
+type module struct {
+	name string
+	open func(context.Context, Config, *daemon.Process) (daemon.Service, error)
+	// sends says that the service talks to Braze, so that a sandbox is of use.
+	sends bool
+}
+
+// modules are the services, in the order in which records pass through them. They are opened in this
+// order and stop in it: who writes stops before who reads.
+var modules = []module{
+	{name: ingest.Name, open: func(ctx context.Context, c Config, p *daemon.Process) (daemon.Service, error) {
+		return ingest.Open(ctx, c.Ingest, p)
+	}},
+	{name: brazesender.Name, sends: true, open: func(ctx context.Context, c Config, p *daemon.Process) (daemon.Service, error) {
+		return brazesender.Open(ctx, c.Sender, p)
+	}},
+}
+
+// flow is one of the ways that data takes through Sluice.
+type flow struct {
+	what string
+	way  string
+	// needs are the services without which the flow does not run; none means that this version does
+	// not have all of them.
+	needs []string
+	// until says what is there already of a flow that this version does not have.
+	until string
+}
+
+var flows = []flow{
+	{
+		what: "customers' key actions to Braze", way: "ingest > customer.events > braze-sender",
+		needs: []string{ingest.Name, brazesender.Name},
+	},
+	{
+		what: "profile attributes to Braze", way: "ingest > customer.profiles",
+		until: "changes are kept on customer.profiles, nothing takes them on yet",
+	},
+	{what: "engagement from Braze to analytics"},
+	{what: "orders, shipments and payments to Braze"},
+	{what: "support cases to Braze"},
+	{what: "approved content for Connected Content"},
+	{what: "CRM and loyalty systems, both ways"},
+}
+
+// state says in words whether a flow runs in a process that runs the services given.
+func (f flow) state(running func(name string) bool) (state, detail string) {
+	if len(f.needs) == 0 {
+		if f.until != "" {
+			return "in part", f.until
+		}
+		return "absent", "not in this version"
+	}
+	missing := ""
+	for _, name := range f.needs {
+		if !running(name) {
+			missing += " " + name
+		}
+	}
+	switch {
+	case missing == "":
+		return "running", f.way
+	default:
+		return "in part", "not in this process:" + missing
+	}
+}

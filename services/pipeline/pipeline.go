@@ -1,0 +1,168 @@
+// Package pipeline is Sluice in one process: every service, and stand-ins for whatever is not
+// configured. It is what sluice run runs, and what the end-to-end tests run.
+//
+//	config.go     one configuration for all; what nobody has set is local
+//	standins.go   the embedded Kafka and schema registry, and the Braze sandbox
+//	modules.go    the services in the order of the flows, and the flows
+//	stages.go     who stops when: those that write before those that read
+//	progress.go   the law in one line, every few seconds
+//	banner.go     where everything is, and a first curl
+//
+// No service knows that it shares a process: each is opened as its own binary opens it, with a
+// configuration that points at the stand-ins, and talks to them over the same protocols as anywhere.
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/sluicehq/sluice/pkg/daemon"
+	"github.com/sluicehq/sluice/services/pipeline/simulate"
+)
+
+// Options are what the command line adds to the configuration.
+type Options struct {
+	Targets  []string // services to run; all when empty
+	Simulate bool     // let invented customers come in through the front door
+	// Terminal is told, in words for a person, where everything is and how it goes; nil for nobody.
+	Terminal io.Writer
+}
+
+// Pipeline is a process that runs everything. It is a daemon.Service.
+type Pipeline struct {
+	config   Config
+	options  Options
+	standins *standins
+	places   Places
+	stages   []*stage
+	group    daemon.Group
+	counters counters
+}
+
+// Places is where everything is, with the ports that were picked. What this process does not have is
+// empty.
+type Places struct {
+	Door     string // URL of the front door
+	Ops      string // URL of the operators' server
+	Kafka    string // bootstrap address
+	Registry string // URL
+	Sandbox  string // URL of the Braze sandbox
+	Braze    string // URL that events are sent to: the sandbox's, or the real endpoint
+}
+
+// Open starts the stand-ins and opens the services. Run runs them; without Run, Close ends what was
+// started. Of an address that is taken the error names the variable to set.
+func Open(ctx context.Context, c Config, o Options, p *daemon.Process) (*Pipeline, error) {
+	picked, err := checkTargets(o.Targets)
+	if err != nil {
+		return nil, err
+	}
+	if o.Terminal == nil {
+		o.Terminal = io.Discard
+	}
+	c.PickSeed()
+	sends := slices.ContainsFunc(picked, func(m module) bool { return m.sends })
+	s, err := startStandins(ctx, &c, sends, p)
+	if err != nil {
+		return nil, err
+	}
+	l := &Pipeline{config: c, options: o, standins: s, counters: counters{}}
+	l.places = Places{
+		Kafka: c.Sender.Kafka.Brokers[0], Registry: c.Sender.Registry.URL,
+		Sandbox: s.brazeURL, Ops: "http://" + reachable(p.OpsAddr()),
+	}
+	if sends {
+		l.places.Braze = c.Sender.Braze.Endpoint
+	}
+	if err := l.open(ctx, picked, p); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return l, nil
+}
+
+// open opens the services one after the other.
+func (l *Pipeline) open(ctx context.Context, picked []module, p *daemon.Process) error {
+	var upstream *stage
+	for _, m := range picked {
+		part := p.Named(m.name)
+		service, err := m.open(part.Log.WithContext(ctx), l.config, part)
+		if err != nil {
+			return fmt.Errorf("opening %s: %w", m.name, Taken(err, "INGEST_ADDR"))
+		}
+		if listening, ok := service.(interface{ Addr() string }); ok && m.name == "ingest" {
+			l.places.Door = "http://" + reachable(listening.Addr())
+		}
+		l.counters[m.name] = part.Metrics
+		upstream = l.stage(service, upstream)
+		l.group.Add(part, upstream)
+	}
+	if l.options.Simulate {
+		if l.places.Door == "" {
+			return errors.New("simulating customers: they need the front door, which is not among the targets")
+		}
+		crowd := &crowd{pipeline: l}
+		first := l.stages[0]
+		s := &stage{service: crowd, ended: make(chan struct{})}
+		first.upstream = s // customers leave before the door shuts
+		l.group.Add(p.Named("simulate"), s)
+	}
+	return nil
+}
+
+// stage puts a service behind the one before it.
+func (l *Pipeline) stage(service daemon.Service, upstream *stage) *stage {
+	s := &stage{service: service, upstream: upstream, ended: make(chan struct{})}
+	if upstream != nil && l.config.Local.Kafka && l.config.Sandbox.DataDir == "" {
+		s.settle = l.settled // what is left on the topics is lost with them
+	}
+	l.stages = append(l.stages, s)
+	return s
+}
+
+// Places is where everything is.
+func (l *Pipeline) Places() Places { return l.places }
+
+// Metrics is the registry of one service's metrics; nil for one that does not run here.
+func (l *Pipeline) Metrics(service string) *prometheus.Registry { return l.counters[service] }
+
+// Run tells the terminal where everything is, runs the services until ctx ends or one of them does,
+// and then ends the stand-ins. It returns nil after a drain.
+func (l *Pipeline) Run(ctx context.Context) error {
+	l.welcome(l.options.Terminal)
+	done := make(chan struct{})
+	reported := l.reportProgress(done)
+	err := l.group.Run(ctx)
+	close(done)
+	<-reported
+	l.farewell(l.options.Terminal)
+	return errors.Join(err, l.standins.Close())
+}
+
+// Held says what the services still hold.
+func (l *Pipeline) Held() string { return l.group.Held() }
+
+// Close ends the stand-ins of a pipeline that was opened and not run.
+func (l *Pipeline) Close() error { return l.standins.Close() }
+
+// crowd is the invented customers, as a service among the others.
+type crowd struct {
+	pipeline *Pipeline
+}
+
+// Run lets customers come until ctx ends.
+func (c *crowd) Run(ctx context.Context) error {
+	l := c.pipeline
+	door := simulate.Door{URL: l.places.Door, Key: l.config.DoorKey()}
+	s := l.config.Simulate
+	_, err := door.Send(ctx,
+		simulate.Telling{Seed: s.Seed, Customers: s.Customers, Mishaps: simulate.FrontDoor},
+		// However long Kafka is away: the customers are still there when it comes back.
+		simulate.Pace{Rate: s.Rate, Patience: 24 * time.Hour})
+	return err
+}

@@ -1,0 +1,20 @@
+// Package simulate makes up customers and what they do, and lets it happen to a Sluice: through the
+// real front door, or straight on the topics as an upstream system would write to them.
+//
+// A [Population] has people, a journey is what they set out to do, a [Mishap] is what goes wrong on
+// the way. A [Story] tells it act by act; one seed tells one story, the same to the byte every time,
+// so whatever went wrong can be made to go wrong again.
+//
+//	population.go  who they are: invented names, addresses nobody owns
+//	journey.go     what they do: browse, buy, return, complain
+//	mishap.go      what goes wrong: twice, late, malformed, out of order
+//	story.go       the acts, one after the other
+//	send.go        through the front door, at a rate, with patience
+//	direct.go      straight to customer.events with kafka-go and goavro
+//	summary.go     what came of it
+//
+// Every event carries seq in its properties, a number that grows by one with each event of the same
+// person, so that whoever receives them can tell whether their order has held.
+//
+// The package imports nothing else of ours. It is the outside world.
+package simulate
