@@ -19,11 +19,11 @@ type window struct {
 	seed [2]maphash.Seed
 
 	mu      sync.Mutex
-	places  map[fingerprint]uint64 // of the ids that are remembered
-	blocks  []*block               // the memories themselves, oldest first
-	oldest  uint64                 // place of the oldest
-	next    uint64                 // place of the next
-	waiting map[uint64][]*slot     // repeats, by the place of what they wait for
+	places  index              // of the ids that are remembered
+	blocks  []*block           // the memories themselves, oldest first
+	oldest  uint64             // place of the oldest
+	next    uint64             // place of the next
+	waiting map[uint64][]*slot // repeats, by the place of what they wait for
 }
 
 // fingerprint stands for a source and an id. With 128 bits of a keyed hash, two of a million ids
@@ -47,8 +47,7 @@ type claim uint64
 func newWindow(max int, keep time.Duration) *window {
 	return &window{
 		keep: keep, max: max, seed: [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()},
-		places: map[fingerprint]uint64{}, waiting: map[uint64][]*slot{},
-		oldest: 1, next: 1,
+		waiting: map[uint64][]*slot{}, oldest: 1, next: 1,
 	}
 }
 
@@ -69,7 +68,7 @@ func (w *window) claim(id fingerprint, now time.Time, sl *slot) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.forgetOld(now)
-	if place, known := w.places[id]; known {
+	if place := w.place(id); place > 0 {
 		if w.memory(place).durable {
 			sl.verdict.Store(uint32(duplicate))
 			return false
@@ -84,9 +83,22 @@ func (w *window) claim(id fingerprint, now time.Time, sl *slot) bool {
 		w.blocks = append(w.blocks, new(block))
 	}
 	*w.memory(place) = memory{id: id, at: now.Unix()}
-	w.places[id] = place
+	w.places.add(id, place)
 	sl.claim = claim(place)
 	return true
+}
+
+// place is where an id is remembered, or 0.
+func (w *window) place(id fingerprint) (found uint64) {
+	w.places.find(id, func(low uint32) bool {
+		place := w.oldest + uint64(low-uint32(w.oldest)) // a window is never so large that this is in doubt
+		if place >= w.next || w.memory(place).id != id {
+			return false
+		}
+		found = place
+		return true
+	})
+	return found
 }
 
 // first is the place at which the first block begins.
@@ -104,9 +116,7 @@ func (w *window) forgetOld(now time.Time) {
 		if m.at > horizon && w.next-w.oldest < uint64(w.max) {
 			return
 		}
-		if w.places[m.id] == w.oldest { // else it failed and was claimed again
-			delete(w.places, m.id)
-		}
+		w.places.remove(m.id, w.oldest)
 		if w.oldest++; w.oldest%blockSize == 0 {
 			w.blocks[0] = nil
 			w.blocks = w.blocks[1:]
@@ -125,8 +135,8 @@ func (w *window) settle(c claim, durable bool, v verdict) {
 	if place >= w.oldest { // else there was no room to remember it for so long
 		if m := w.memory(place); durable {
 			m.durable = true
-		} else if w.places[m.id] == place {
-			delete(w.places, m.id)
+		} else {
+			w.places.remove(m.id, place)
 		}
 	}
 	repeats := w.waiting[place]
@@ -144,5 +154,5 @@ func (w *window) settle(c claim, durable bool, v verdict) {
 func (w *window) size() int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return len(w.places)
+	return w.places.used
 }
