@@ -31,7 +31,11 @@ func (s *stage) Run(ctx context.Context) error {
 			return
 		}
 		if s.upstream != nil {
-			<-s.upstream.ended
+			select {
+			case <-s.upstream.ended:
+			case <-finished:
+				return
+			}
 		}
 		if s.settle != nil {
 			s.settle(inner)

@@ -35,7 +35,8 @@ const roleVar = "SLUICE_BENCH_ROLE"
 var roles = map[string]func() error{
 	"stage":        runStage,
 	"sender":       runSender,
-	"sender-limit": runSenderLimit,
+	"sender-limit": func() error { return runSenderLimit(structCodec) },
+	"sender-bytes": func() error { return runSenderLimit(bytesOnly) },
 	"ingest":       runIngest,
 	"ingest-limit": runIngestLimit,
 }
@@ -186,10 +187,7 @@ func (s *sink) read(body []byte) (n int) {
 }
 
 // stage is a running stage, seen from the benchmark.
-type stage struct {
-	addresses
-	stop func()
-}
+type stage struct{ addresses }
 
 func newStage(tb testing.TB) *stage {
 	tb.Helper()

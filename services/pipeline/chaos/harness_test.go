@@ -86,14 +86,10 @@ func play(t testing.TB, s story) *History {
 	r.kafka = stream.Config{Brokers: s.brokers, TopicPrefix: prefix, Compression: "lz4"}
 	r.braze = startWitness(t, s.seed)
 	r.papers = newPapers(r.kafka)
-	var err error
-	if r.group, err = openGroup(s.brokers, r.kafka.Group(Sender), r.kafka.Topic(schema.CustomerEvents)); err != nil {
-		t.Fatal(err)
-	}
-	defer r.group.close()
+	r.group = &group{s.brokers, r.kafka.Group(Sender), r.kafka.Topic(schema.CustomerEvents)}
 	ctx, cancel := within(t.Context(), s.patience, "the whole run")
 	defer cancel()
-	err = r.play(ctx)
+	err := r.play(ctx)
 	r.over.Store(true)
 	r.stopAll()
 	r.watchers.Wait()
@@ -445,9 +441,7 @@ func (r *run) quiet(ctx context.Context) error {
 	var last error
 	moved := time.Now()
 	err := until(ctx, 100*time.Millisecond, func() bool {
-		asking, cancel := within(ctx, 15*time.Second, "asking for the group's progress")
-		defer cancel()
-		if records, committed, last = r.group.progress(asking); last != nil {
+		if records, committed, last = r.group.progress(ctx); last != nil {
 			return false
 		}
 		done := int64(r.papers.done())
@@ -492,9 +486,11 @@ func (r *run) history() *History {
 	h.Ends = r.ends
 	r.mu.Unlock()
 	h.Requests, h.Sandbox = r.braze.requests(&h.Strange)
+	r.say("%d requests are read from the sandbox", len(h.Requests))
 	if err := r.papers.gather(r.t.Context(), h); err != nil {
 		r.t.Fatal(err)
 	}
+	r.say("%d records, %d receipts, %d dead letters are read from the topics", len(h.Topic), len(h.Receipts), len(h.Letters))
 	return h
 }
 

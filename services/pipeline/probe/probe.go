@@ -237,10 +237,12 @@ func (p *probe) inSandbox(ctx context.Context) sight {
 			return sight{err: err}
 		}
 		status, answer, err := ask(req)
-		switch {
-		case err == nil && status != http.StatusOK:
+		if err == nil && status != http.StatusOK {
 			return sight{err: fmt.Errorf("%s answers %d", p.Sandbox, status)}
-		case err == nil && bytes.Contains(answer, []byte(p.id)):
+		}
+		if applied, refusal := p.received(answer); refusal != "" {
+			return sight{err: errors.New("refused: " + refusal)}
+		} else if applied {
 			return sight{detail: p.Sandbox + "/_sandbox/users/" + url.PathEscape(p.User)}
 		}
 		select {
@@ -249,6 +251,33 @@ func (p *probe) inSandbox(ctx context.Context) sight {
 		case <-tick.C:
 		}
 	}
+}
+
+// received looks for the event among those that the sandbox has got. One whose request came to nothing
+// will come again.
+func (p *probe) received(answer []byte) (applied bool, refusal string) {
+	var events []struct {
+		Fate       string
+		Refusal    string
+		Properties struct {
+			ID string `json:"probe_id"`
+		}
+	}
+	if json.Unmarshal(answer, &events) != nil {
+		return false, "" // no answer, or not from a sandbox: the time limit will tell
+	}
+	for _, e := range events {
+		if e.Properties.ID != p.id {
+			continue
+		}
+		switch e.Fate {
+		case "refused_item":
+			return false, e.Refusal
+		case "answered", "applied_unanswered", "client_gone":
+			return true, ""
+		}
+	}
+	return false, ""
 }
 
 // ask makes a request and reads its answer, which is short.

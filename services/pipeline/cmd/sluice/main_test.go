@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"context"
+	"encoding/json"
 	"errors"
 	"io"
 	"net/http"
@@ -44,7 +45,7 @@ func TestScripts(t *testing.T) {
 		RequireUniqueNames:  true,
 		Setup:               besidePipeline,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits": exits, "settled": settled, "portable": portable,
+			"exits": exits, "settled": settled, "portable": portable, "knobs": knobs,
 		},
 	})
 }
@@ -124,6 +125,14 @@ func settled(ts *testscript.TestScript, _ bool, args []string) {
 			ts.Fatalf("waited in vain for %d records: %v", n, l.Law())
 		}
 	}
+}
+
+// knobs JSON turns the knobs of the script's Braze sandbox.
+func knobs(ts *testscript.TestScript, _ bool, args []string) {
+	sandbox := ts.Value("pipeline").(*pipeline.Pipeline).Sandbox()
+	turned := sandbox.Knobs()
+	ts.Check(json.Unmarshal([]byte(args[0]), &turned))
+	ts.Check(sandbox.SetKnobs(turned))
 }
 
 // What differs from run to run in an output, and what a script writes instead.
