@@ -170,6 +170,8 @@ func TestASecondSignalExitsOneAtOnce(t *testing.T) {
 	c.until(`"started"`)
 	c.signal(syscall.SIGTERM)
 	c.until(`"draining"`)
+	c.signal(syscall.SIGTERM)            // an echo of the first
+	<-time.After(600 * time.Millisecond) // beyond which it is none any more
 	c.signal(syscall.SIGTERM)
 	c.until("second signal")
 	if code := c.exit(); code != 1 {

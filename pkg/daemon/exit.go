@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"github.com/rs/zerolog"
 
@@ -20,8 +21,14 @@ const (
 	exitUsage   = 2
 )
 
+// repeat is how long after the first signal another is taken for its echo.
+const repeat = 500 * time.Millisecond
+
 // UntilSignal returns a context that ends with the first SIGINT or SIGTERM. The second is not waited
 // for: whoever sends it has lost patience, and the process exits with 1. Both are told through say.
+//
+// What comes within half a second of the first is its echo and not impatience: a terminal, make and
+// timeout each may pass one on.
 func UntilSignal(ctx context.Context, say func(level zerolog.Level, message string)) context.Context {
 	ctx, cancel := context.WithCancel(ctx)
 	signals := make(chan os.Signal, 2)
@@ -29,7 +36,12 @@ func UntilSignal(ctx context.Context, say func(level zerolog.Level, message stri
 	go func() {
 		say(zerolog.InfoLevel, "stopping: "+(<-signals).String())
 		cancel()
-		say(zerolog.ErrorLevel, "leaving at once, with work unfinished: second signal, "+(<-signals).String())
+		first := time.Now()
+		second := <-signals
+		for time.Since(first) < repeat {
+			second = <-signals
+		}
+		say(zerolog.ErrorLevel, "leaving at once, with work unfinished: second signal, "+second.String())
 		os.Exit(exitFailure)
 	}()
 	return ctx
