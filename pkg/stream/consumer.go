@@ -142,7 +142,7 @@ func (k *Consumer) Run(ctx context.Context) error {
 func (k *Consumer) poll(ctx context.Context) error {
 	lent := make([]Delivery, 0, maxPoll)
 	for k.awaitRoom(ctx) {
-		fetches := k.client.PollRecords(ctx, maxPoll)
+		fetches := k.client.PollRecords(ctx, min(maxPoll, k.o.WindowRecords-int(k.records.Load())))
 		if fetches.IsClientClosed() {
 			return errors.New("the Kafka client was closed")
 		}

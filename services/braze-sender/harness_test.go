@@ -239,7 +239,23 @@ func (r *running) drain(t *testing.T) {
 	}
 }
 
-// event is event number seq of a user.
+// gauge reads one of the sender's metrics.
+func (r *running) gauge(t *testing.T, name string) float64 {
+	t.Helper()
+	families, err := r.metrics.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		if f.GetName() == name {
+			return f.GetMetric()[0].GetGauge().GetValue()
+		}
+	}
+	t.Fatalf("there is no metric %s", name)
+	return 0
+}
+
+// newEvent is event number seq of a user.
 func newEvent(user string, seq int) event.Event {
 	now := time.Now().Truncate(time.Millisecond)
 	return event.Event{

@@ -235,6 +235,29 @@ func TestDrainingLeavesNothingUnsettledThatBrazeHas(t *testing.T) {
 	s.assertLaw(t, map[outcome.Kind]int{outcome.Delivered: 3000})
 }
 
+func TestABrazeThatIsDownDoesNotGrowMemoryBeyondTheWindow(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	s.config.Sender.Window = 500
+	var up atomic.Bool
+	s.braze.answer = func(int, request) (int, string) {
+		if !up.Load() {
+			return http.StatusServiceUnavailable, `{"message":"down"}`
+		}
+		return http.StatusCreated, `{"message":"success"}`
+	}
+	s.produce(t, crowd(600, 20)...)
+	r := s.start(t)
+	s.braze.await(t, "the lane to notice", func() bool { return len(s.braze.requests) >= 30 })
+	if held := r.gauge(t, "sluice_sender_held"); held < 400 || held > 500 {
+		t.Errorf("%v records are held with a window of 500", held)
+	}
+	up.Store(true)
+	s.awaitSettled(t)
+	r.drain(t)
+	s.assertLaw(t, map[outcome.Kind]int{outcome.Delivered: 12_000})
+}
+
 func TestInDoubtIsParkedWhereThatIsAskedFor(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
