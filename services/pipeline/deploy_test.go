@@ -1,0 +1,103 @@
+package pipeline_test
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/compose-spec/compose-go/v2/loader"
+	"github.com/compose-spec/compose-go/v2/types"
+
+	"github.com/sluicehq/sluice/pkg/config"
+	"github.com/sluicehq/sluice/services/pipeline"
+)
+
+const root = "../.."
+
+// compose reads docker-compose.yml as the tool itself would, without an engine.
+func compose(t *testing.T, environment types.Mapping) (*types.Project, error) {
+	t.Helper()
+	path, err := filepath.Abs(filepath.Join(root, "docker-compose.yml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return loader.LoadWithContext(context.Background(), types.ConfigDetails{
+		WorkingDir:  filepath.Dir(path),
+		ConfigFiles: []types.ConfigFile{{Filename: path}},
+		Environment: environment,
+	}, func(o *loader.Options) { o.SetProjectName("sluice", true) })
+}
+
+// composeEnvironment is what a user has to give; the loader adds to what it is handed.
+func composeEnvironment() types.Mapping {
+	return types.Mapping{
+		"INGEST_KEYS": "shop:a-long-random-key", "BRAZE_REST_ENDPOINT": "https://rest.fra-01.braze.eu", "BRAZE_API_KEY": "key",
+	}
+}
+
+// TestComposeStartsEveryServiceThereIs holds the file to the services in the tree, their Dockerfile
+// argument, and variables that the services really read.
+func TestComposeStartsEveryServiceThereIs(t *testing.T) {
+	project, err := compose(t, composeEnvironment())
+	if err != nil {
+		t.Fatal(err)
+	}
+	known := map[string]bool{}
+	for _, f := range config.Fields[pipeline.Config]() {
+		known[f.Env] = true
+	}
+	mains, err := filepath.Glob(filepath.Join(root, "services/*/cmd/*/main.go"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	started := 0
+	for _, main := range mains {
+		name := filepath.Base(filepath.Dir(main))
+		if strings.Contains(main, "services/pipeline/") {
+			continue // the command line, not a service
+		}
+		s, ok := project.Services[name]
+		if !ok {
+			t.Errorf("%s is not started", name)
+			continue
+		}
+		started++
+		if s.Build == nil || s.Build.Args["SERVICE"] == nil || *s.Build.Args["SERVICE"] != name {
+			t.Errorf("%s: the Dockerfile's argument SERVICE is not its name", name)
+		} else if _, err := os.Stat(filepath.Join(s.Build.Context, s.Build.Dockerfile)); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		for variable := range s.Environment {
+			if !known[variable] {
+				t.Errorf("%s: no service reads %s", name, variable)
+			}
+		}
+		for dependency := range s.DependsOn {
+			if project.Services[dependency].HealthCheck == nil {
+				t.Errorf("%s waits for %s, which has no health check", name, dependency)
+			}
+		}
+	}
+	if started < 2 {
+		t.Fatalf("%d services are started", started)
+	}
+	for _, s := range project.Services {
+		for _, p := range s.Ports {
+			if p.HostIP != "127.0.0.1" {
+				t.Errorf("%s: port %s is open to everyone", s.Name, p.Published)
+			}
+		}
+	}
+}
+
+func TestComposeAsksForWhatItCannotInvent(t *testing.T) {
+	for missing := range composeEnvironment() {
+		environment := composeEnvironment()
+		delete(environment, missing)
+		if _, err := compose(t, environment); err == nil || !strings.Contains(err.Error(), missing) {
+			t.Errorf("without %s: %v", missing, err)
+		}
+	}
+}
