@@ -20,8 +20,10 @@ import (
 // void takes every record at once and keeps none: what is measured is ours alone.
 type void struct{}
 
-func (void) Produce(_ context.Context, r *stream.Record, done func(*stream.Record, error)) { done(r, nil) }
-func (void) Write(_ context.Context, _ deadletter.Letter, done func(error))                { done(nil) }
+func (void) Produce(_ context.Context, r *stream.Record, done func(*stream.Record, error)) {
+	done(r, nil)
+}
+func (void) Write(_ context.Context, _ deadletter.Letter, done func(error)) { done(nil) }
 
 func voidService() *Service {
 	return New(testOptions(), Deps{

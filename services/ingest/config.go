@@ -37,8 +37,9 @@ type Options struct {
 
 	// DeliveryTimeout must be less than the patience of those who call (vendors: 4 to 15 s).
 	DeliveryTimeout time.Duration `yaml:"delivery_timeout" env:"INGEST_DELIVERY_TIMEOUT" default:"10s" min:"1s" max:"5m" doc:"longest wait for Kafka before a request is answered 503"`
-	// Linger is left at zero: requests that come while a batch is on its way share the next one.
-	Linger time.Duration `yaml:"linger" env:"INGEST_LINGER" default:"0s" min:"0s" max:"1s" doc:"wait of a lone record for company on its way to Kafka"`
+	// Linger costs each request its length, and saves a fifth of the work where requests bring one
+	// event each (README).
+	Linger time.Duration `yaml:"linger" env:"INGEST_LINGER" default:"1ms" min:"0s" max:"1s" doc:"wait of a lone record for company on its way to Kafka"`
 
 	// ReadTimeout is also how long a client may hold a connection hostage with a slow body.
 	ReadTimeout time.Duration `yaml:"read_timeout" env:"INGEST_READ_TIMEOUT" default:"30s" min:"1s" max:"10m" doc:"longest time for a request to arrive whole"`
@@ -46,7 +47,7 @@ type Options struct {
 	// DrainPause lets clients learn that a connection will close before it does.
 	DrainPause time.Duration `yaml:"drain_pause" env:"INGEST_DRAIN_PAUSE" default:"500ms" min:"0s" max:"1m" doc:"how long idle connections stay open once the process is told to stop, while answers announce that they will close"`
 
-	DedupEntries int           `yaml:"dedup_entries" env:"INGEST_DEDUP_ENTRIES" default:"1000000" min:"0" max:"100000000" doc:"ids remembered by each replica, about 70 bytes each; 0 remembers none"`
+	DedupEntries int           `yaml:"dedup_entries" env:"INGEST_DEDUP_ENTRIES" default:"1000000" min:"0" max:"100000000" doc:"ids remembered by each replica, about 60 bytes each; 0 remembers none"`
 	DedupWindow  time.Duration `yaml:"dedup_window" env:"DEDUP_WINDOW" default:"24h" min:"1s" max:"720h" doc:"how long an id is remembered at most"`
 
 	// CORSOrigins concern the tracking API alone: a browser has no business with the rest.

@@ -84,6 +84,7 @@ func (rq *request) tally() tally {
 			rq.counts.reject(it.problem.why)
 		case skipped:
 			rq.counts.skip(it.why)
+		case accepted, duplicate, unavailable, pending: // counted below; none is pending by now
 		}
 	}
 	rq.counts.add(&t)

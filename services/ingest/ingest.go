@@ -192,10 +192,11 @@ func (s *Service) Run(ctx context.Context) error {
 
 // drain ends what Run began.
 func (s *Service) drain(ctx context.Context) error {
-	// From now on each answer says that its connection will close. If connections were closed at once,
-	// a request that is just on its way on one would get no answer at all.
-	s.draining.Store(true)
+	// The listener first, so that a client which is told to leave finds no door to come back by. From
+	// then on each answer says that its connection will close: if connections were simply closed, a
+	// request that is just on its way on one would get no answer at all.
 	_ = s.listener.Close()
+	s.draining.Store(true)
 	select {
 	case <-ctx.Done():
 	case <-time.After(s.options.DrainPause):

@@ -129,7 +129,6 @@ func isToken(s string) bool {
 // holder is who holds a key, as the door knows them: by the key's hash, not by the key.
 type holder struct {
 	hash    [sha256.Size]byte
-	name    string
 	source  string // of what they send
 	header  []byte // the same, for records
 	salt    fingerprint
@@ -143,7 +142,7 @@ type ring []*holder
 func newRing(keys Keys, limit quota.Rate, w *window, m *metrics) ring {
 	r := make(ring, len(keys))
 	for i, k := range keys {
-		h := &holder{hash: sha256.Sum256([]byte(k.Key.Reveal())), name: k.Name, source: k.Name}
+		h := &holder{hash: sha256.Sum256([]byte(k.Key.Reveal())), source: k.Name}
 		if len(k.Sources) > 0 {
 			h.source = k.Sources[0]
 		}

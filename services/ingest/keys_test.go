@@ -64,7 +64,7 @@ func TestKeysThatCannotBeUsedAreToldWithoutShowingThem(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var k Keys
-			text := errorsOf(k)
+			var text string
 			if err := k.UnmarshalText([]byte(c.text)); err != nil {
 				text = err.Error()
 			} else {

@@ -1,9 +1,7 @@
 package ingest
 
 import (
-	"strings"
 	"time"
-	"unicode"
 	"unicode/utf8"
 
 	"github.com/sluicehq/sluice/pkg/event"
@@ -83,7 +81,7 @@ func (s *scanner) event(it *item) {
 		field := s.name
 		switch field {
 		case "id":
-			e.ID = s.text255(it, "id")
+			e.ID = s.id(it)
 		case "user":
 			hasUser = s.user(it)
 		case "name":
@@ -131,15 +129,17 @@ func (s *scanner) optional(it *item, field string) (text string, ok bool) {
 	return "", false
 }
 
-// text255 reads an id: printable, and short enough for a header.
-func (s *scanner) text255(it *item, field string) string {
-	id, ok := s.optional(it, field)
+// id reads an item's id: printable, and short enough for a header.
+func (s *scanner) id(it *item) string {
+	id, ok := s.optional(it, "id")
 	switch {
 	case !ok:
 	case len(id) > MaxID:
-		it.refuse(problem{why: tooLong, field: field, limit: MaxID, unit: "bytes"})
+		it.refuse(problem{why: tooLong, field: "id", limit: MaxID, unit: "bytes"})
+		return ""
 	case !printable(id):
-		it.refuse(problem{why: unprintable, field: field})
+		it.refuse(problem{why: unprintable, field: "id"})
+		return ""
 	}
 	return id
 }
@@ -149,93 +149,6 @@ func (s *scanner) characters(it *item, field string, limit int) string {
 	text, _ := s.optional(it, field)
 	if len(text) > limit && utf8.RuneCountInString(text) > limit {
 		it.refuse(problem{why: tooLong, field: field, limit: limit, unit: "characters"})
-	}
-	return text
-}
-
-// user reads whom the event concerns, and reports whether there was an object at all.
-func (s *scanner) user(it *item) bool {
-	if s.peek() != '{' {
-		if !s.null() {
-			it.refuse(problem{why: notObject, field: "user"})
-			s.value()
-			return true
-		}
-		return false
-	}
-	u := &it.event.User
-	for base, first := s.object(), true; s.member(base, first); first = false {
-		switch s.name {
-		case "external_id":
-			u.ExternalID = s.identifier(it, "user.external_id")
-			if len(u.ExternalID) > MaxExternalID {
-				it.refuse(problem{why: tooLong, field: "user.external_id", limit: MaxExternalID, unit: "bytes"})
-			}
-		case "braze_id":
-			u.BrazeID = s.short(it, "user.braze_id")
-		case "alias":
-			s.alias(it)
-		case "email":
-			u.Email = s.short(it, "user.email")
-			if u.Email != "" && !plausibleEmail(u.Email) {
-				it.refuse(problem{why: notEmail, field: "user.email"})
-			}
-		case "phone":
-			u.Phone = s.short(it, "user.phone")
-			if u.Phone != "" && !isE164(u.Phone) {
-				it.refuse(problem{why: notPhone, field: "user.phone"})
-			}
-		default:
-			it.refuse(problem{why: unknownField, field: "user." + s.name})
-			s.value()
-		}
-	}
-	return true
-}
-
-// alias reads {"label", "name"}.
-func (s *scanner) alias(it *item) {
-	if s.null() {
-		return
-	}
-	if s.peek() != '{' {
-		it.refuse(problem{why: notObject, field: "user.alias"})
-		s.value()
-		return
-	}
-	u := &it.event.User
-	for base, first := s.object(), true; s.member(base, first); first = false {
-		switch s.name {
-		case "label":
-			u.AliasLabel = s.short(it, "user.alias.label")
-		case "name":
-			u.AliasName = s.short(it, "user.alias.name")
-		default:
-			it.refuse(problem{why: unknownField, field: "user.alias." + s.name})
-			s.value()
-		}
-	}
-	switch {
-	case u.AliasLabel == "":
-		it.refuse(problem{why: missing, field: "user.alias.label"})
-	case u.AliasName == "":
-		it.refuse(problem{why: missing, field: "user.alias.name"})
-	}
-}
-
-// identifier reads a string that may become a record's key.
-func (s *scanner) identifier(it *item, field string) string {
-	text, ok := s.optional(it, field)
-	if ok && !printable(text) {
-		it.refuse(problem{why: unprintable, field: field})
-	}
-	return text
-}
-
-func (s *scanner) short(it *item, field string) string {
-	text := s.identifier(it, field)
-	if len(text) > MaxIdentifier && utf8.RuneCountInString(text) > MaxIdentifier {
-		it.refuse(problem{why: tooLong, field: field, limit: MaxIdentifier, unit: "characters"})
 	}
 	return text
 }
@@ -286,61 +199,6 @@ func (s *scanner) freeForm(it *item, field string, allowed func(name string) boo
 		it.refuse(problem{why: tooLarge, field: field, limit: MaxObjectBytes, unit: "bytes"})
 	}
 	return s.buf[start:s.pos:s.pos]
-}
-
-// namesAUser reports whether Braze would take an attribute of that name for an instruction about
-// whom the change concerns, or whether to create them (braze-docs: user attributes object).
-func namesAUser(name string) bool {
-	switch name {
-	case "external_id", "braze_id", "user_alias", "_update_existing_only", "push_token_import":
-		return true
-	}
-	return false
-}
-
-// printable reports whether a text is free of control characters, which neither a header nor a key
-// nor a person's screen should be given.
-func printable(text string) bool {
-	for i := 0; i < len(text); i++ {
-		if c := text[i]; c >= utf8.RuneSelf {
-			return !strings.ContainsFunc(text[i:], unicode.IsControl)
-		} else if c < ' ' || c == 0x7f {
-			return false
-		}
-	}
-	return true
-}
-
-// plausibleEmail looks for something before and behind one @, and no blanks. Whether an address
-// exists only its mail server knows.
-func plausibleEmail(text string) bool {
-	at := 0
-	for i := 0; i < len(text); i++ {
-		switch text[i] {
-		case ' ':
-			return false
-		case '@':
-			if at > 0 || i == 0 {
-				return false
-			}
-			at = i
-		}
-	}
-	return at > 0 && at < len(text)-1
-}
-
-// isE164 reports whether a text is a phone number in E.164: a plus and up to fifteen digits, the
-// first not zero.
-func isE164(text string) bool {
-	if len(text) < 3 || len(text) > 16 || text[0] != '+' || text[1] == '0' {
-		return false
-	}
-	for i := 1; i < len(text); i++ {
-		if text[i] < '0' || text[i] > '9' {
-			return false
-		}
-	}
-	return true
 }
 
 // parseTime reads a time of RFC 3339, strictly.

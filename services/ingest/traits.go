@@ -18,8 +18,8 @@ var spellings = map[string]string{
 
 // attributes makes of an identify's traits what Braze calls attributes. A trait that is null is to be
 // removed. Whatever Braze does not know by name goes on as a custom attribute, as it was sent; so does
-// a birthday or an avatar of a form that Braze would not take. An e-mail address, phone number or
-// gender of such a form is left out, for its name is taken.
+// a birthday or an avatar of a form that Braze would not take. A trait of such a form that has Braze's
+// own name already, such as a gender, is left out.
 func attributes(s *scanner, traits []byte) (set []byte, unset []string) {
 	if traits == nil {
 		return nil, nil

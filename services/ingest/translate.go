@@ -61,11 +61,13 @@ func (t *translation) event(at time.Time, refusesBraze bool) {
 	m, e := t.message, &t.item.event
 	e.User = t.user()
 	e.Kind, e.OccurredAt, e.Properties, e.BrazeDisabled = m.kind, at, m.properties, refusesBraze
+	field := "name"
 	switch m.kind {
 	case event.KindTrack:
+		field = "event"
 		e.Name = m.event
 		if e.Name == "" {
-			t.refuse(problem{why: missing, field: "event"})
+			t.refuse(problem{why: missing, field: field})
 		}
 	case event.KindPage:
 		e.Name = viewed(m, "Page")
@@ -75,7 +77,7 @@ func (t *translation) event(at time.Time, refusesBraze bool) {
 		e.Properties = t.withCategory(m.properties)
 	}
 	if tooManyCharacters(e.Name, MaxName) {
-		t.refuse(problem{why: tooLong, field: map[bool]string{true: "event", false: "name"}[m.kind == event.KindTrack], limit: MaxName, unit: "characters"})
+		t.refuse(problem{why: tooLong, field: field, limit: MaxName, unit: "characters"})
 	}
 }
 
