@@ -78,7 +78,7 @@ func TestAHostileSchemaNeitherHangsNorKills(t *testing.T) {
 				registry.Lint("orders-value", tt.text)
 				registry.CheckChange(tt.text, tt.text)
 				if _, canonicalErr := registry.Canonical(tt.text); (canonicalErr == nil) != (err == nil) {
-					err = fmt.Errorf("parsing says %w, canonical form says %v", err, canonicalErr)
+					err = fmt.Errorf("parsing says %w, canonical form says %w", err, canonicalErr)
 				}
 				done <- err
 			}()
@@ -108,12 +108,16 @@ func TestCanonicalIsOneForAllWaysToWriteASchema(t *testing.T) {
 		{name: "a primitive type in braces", a: `"string"`, b: `{"type":"string"}`, equal: true},
 		{name: "in a field too", a: `{"type":"record","name":"A","fields":[{"name":"a","type":"string"}]}`, b: `{"type":"record","name":"A","fields":[{"name":"a","type":{"type":"string"}}]}`, equal: true},
 		{name: "a name in full or with its namespace", a: `{"type":"record","name":"x.A","fields":[]}`, b: `{"type":"record","name":"A","namespace":"x","fields":[]}`, equal: true},
-		{name: "a namespace inherited or repeated",
-			a: `{"type":"record","name":"x.A","fields":[{"name":"b","type":{"type":"record","name":"B","fields":[]}}]}`,
-			b: `{"type":"record","name":"x.A","fields":[{"name":"b","type":{"type":"record","name":"B","namespace":"x","fields":[]}}]}`, equal: true},
-		{name: "a reference short or in full",
-			a: `{"type":"record","name":"x.A","fields":[{"name":"b","type":{"type":"fixed","name":"F","size":1}},{"name":"c","type":"F"}]}`,
-			b: `{"type":"record","name":"x.A","fields":[{"name":"b","type":{"type":"fixed","name":"F","size":1}},{"name":"c","type":"x.F"}]}`, equal: true},
+		{
+			name: "a namespace inherited or repeated",
+			a:    `{"type":"record","name":"x.A","fields":[{"name":"b","type":{"type":"record","name":"B","fields":[]}}]}`,
+			b:    `{"type":"record","name":"x.A","fields":[{"name":"b","type":{"type":"record","name":"B","namespace":"x","fields":[]}}]}`, equal: true,
+		},
+		{
+			name: "a reference short or in full",
+			a:    `{"type":"record","name":"x.A","fields":[{"name":"b","type":{"type":"fixed","name":"F","size":1}},{"name":"c","type":"F"}]}`,
+			b:    `{"type":"record","name":"x.A","fields":[{"name":"b","type":{"type":"fixed","name":"F","size":1}},{"name":"c","type":"x.F"}]}`, equal: true,
+		},
 		{name: "the default order", a: `{"type":"record","name":"A","fields":[{"name":"a","type":"int","order":"ascending"}]}`, b: `{"type":"record","name":"A","fields":[{"name":"a","type":"int"}]}`, equal: true},
 		{name: "escapes in text", a: `{"type":"string","note":"\u0041<"}`, b: `{"type":"string","note":"A\u003c"}`, equal: true},
 

@@ -187,12 +187,16 @@ func TestCompatibilityIsReallyChecked(t *testing.T) {
 		{name: "first", method: "POST", path: "/subjects/s/versions", body: request(one), want: `{"id":1}`},
 		{name: "safe", method: "POST", path: "/compatibility/subjects/s/versions?verbose=true", body: request(optional), want: `{"is_compatible":true}`},
 		{name: "unsafe", method: "POST", path: "/compatibility/subjects/s/versions", body: request(mandatory), want: `{"is_compatible":false}`},
-		{name: "unsafe, and why", method: "POST", path: "/compatibility/subjects/s/versions/1?verbose=true", body: request(mandatory),
-			want: `{"is_compatible":false,"messages":["the new schema cannot read version 1: b: reader field has no default and is missing from writer"]}`},
+		{
+			name: "unsafe, and why", method: "POST", path: "/compatibility/subjects/s/versions/1?verbose=true", body: request(mandatory),
+			want: `{"is_compatible":false,"messages":["the new schema cannot read version 1: b: reader field has no default and is missing from writer"]}`,
+		},
 		{name: "nonsense, and why", method: "POST", path: "/compatibility/subjects/s/versions?verbose=true", body: request(`{"type":"nosuch"}`), contains: `{"is_compatible":false,"messages":["Invalid schema: `},
 		{name: "nonsense", method: "POST", path: "/compatibility/subjects/s/versions", body: request(`{"type":"nosuch"}`), status: 422, contains: `"error_code":42201`},
-		{name: "unsafe, and tried", method: "POST", path: "/subjects/s/versions", body: request(mandatory), status: 409,
-			want: `{"error_code":409,"message":"Schema being registered is incompatible with an earlier schema for subject \"s\", details: [the new schema cannot read version 1: b: reader field has no default and is missing from writer, compatibility: BACKWARD_TRANSITIVE]"}`},
+		{
+			name: "unsafe, and tried", method: "POST", path: "/subjects/s/versions", body: request(mandatory), status: 409,
+			want: `{"error_code":409,"message":"Schema being registered is incompatible with an earlier schema for subject \"s\", details: [the new schema cannot read version 1: b: reader field has no default and is missing from writer, compatibility: BACKWARD_TRANSITIVE]"}`,
+		},
 		{name: "not taken", method: "GET", path: "/subjects/s/versions", want: `[1]`},
 
 		{name: "another level", method: "PUT", path: "/config/s", body: `{"compatibility":"forward"}`, want: `{"compatibility":"FORWARD"}`},

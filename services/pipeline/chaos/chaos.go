@@ -63,12 +63,13 @@ type Letter struct {
 
 // Request is a request that reached Braze.
 type Request struct {
-	Sender  string // the process that made it; no two starts share a name
-	Arrived time.Time
-	Status  int  // of the answer; 0 when there was none
-	Applied bool // Braze took it, answered or not
-	Events  []Object
-	Marks   []Object // attributes objects; Seq is the value that they write
+	Sender   string // the process that made it; no two starts share a name
+	Arrived  time.Time
+	Answered time.Time // or dropped
+	Status   int       // of the answer; 0 when there was none
+	Applied  bool      // Braze took it, answered or not
+	Events   []Object
+	Marks    []Object // attributes objects; Seq is the value that they write
 }
 
 // Object is an object of a request.

@@ -29,13 +29,14 @@ type Cause uint8
 
 // The causes. A double that has none of them is a finding.
 const (
-	_       Cause = iota
-	InDoubt       // the request before got no answer, or a 5xx after it was applied
-	Crash         // the sender was killed after the request and before its receipt could be read
-	Twice         // the record stands twice on the topic, because the door's answer was lost
+	_           Cause = iota
+	InDoubt           // the request before got no answer, or a 5xx after it was applied
+	InFlight          // the sender was killed while it waited for the answer
+	Unreceipted       // it had the answer, but was killed before the receipt could be read by whoever came next
+	Twice             // the record stands twice on the topic, because the door's answer was lost
 )
 
-var causes = [...]string{"", "in doubt", "crash", "twice on the topic"}
+var causes = [...]string{"", "in doubt", "in flight at a kill", "answered and not receipted at a kill", "twice on the topic"}
 
 // String is how a report says it.
 func (c Cause) String() string { return causes[c] }
@@ -305,10 +306,12 @@ func (c *checker) doubles() {
 			switch behind := applied[i+1:]; {
 			case len(behind) > 0 && (q.Status < 200 || q.Status >= 500):
 				c.r.Doubles[InDoubt]++
-			case len(behind) > 0 && c.heldAtCrash(e, q, behind[len(behind)-1]):
-				c.r.Doubles[Crash]++
 			default:
-				final++
+				if cause := c.heldAtCrash(e, q, behind); cause != 0 {
+					c.r.Doubles[cause]++
+				} else {
+					final++
+				}
 			}
 		}
 		records := max(1, len(c.records[e]))
@@ -331,19 +334,29 @@ func told(requests []*Request) string {
 	return b.String()
 }
 
-// heldAtCrash reports whether the sender of a request was killed before the receipt of an event in it
-// could be read, and before another request with the event.
-func (c *checker) heldAtCrash(e Event, q, again *Request) bool {
-	return slices.ContainsFunc(c.h.Ends, func(end End) bool {
-		if !end.excuses() || end.Process != q.Sender || again.Arrived.Before(end.Begun) {
-			return false
+// heldAtCrash tells what a request was waiting for when its sender was killed: its answer, or its
+// receipts. It is nothing where the receipt of the event could be read by then, or where no request
+// with the event came after.
+func (c *checker) heldAtCrash(e Event, q *Request, behind []*Request) Cause {
+	for _, end := range c.h.Ends {
+		if !end.excuses() || end.Process != q.Sender || len(behind) == 0 || behind[len(behind)-1].Arrived.Before(end.Begun) {
+			continue
 		}
-		return slices.ContainsFunc(c.records[e], func(i int) bool {
+		unread := slices.ContainsFunc(c.records[e], func(i int) bool {
 			r := c.h.Topic[i]
 			receipts := c.receipts[place{r.Partition, r.Offset}]
 			return len(receipts) == 0 || receipts[0].Seen.After(end.Begun)
 		})
-	})
+		switch {
+		case !unread:
+		case q.Answered.IsZero() || !q.Answered.Before(end.Begun):
+			return InFlight
+		default:
+			c.r.Waited = max(c.r.Waited, end.Begun.Sub(q.Answered))
+			return Unreceipted
+		}
+	}
+	return 0
 }
 
 // processes counts the ends, and reports those that nobody asked for.

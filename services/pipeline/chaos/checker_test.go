@@ -27,7 +27,7 @@ func calm() *History {
 			{Offset: 0, Event: ada(1), Value: []byte("one")},
 			{Offset: 1, Event: ada(2), Value: []byte("two")},
 		},
-		Requests: []Request{{Sender: "s1", Arrived: at(1), Status: 201, Applied: true, Events: objects(ada(1), ada(2))}},
+		Requests: []Request{applied("s1", 1, 201, ada(1), ada(2))},
 		Receipts: []Receipt{delivered(0, 1.1), delivered(1, 1.1)},
 		Most:     75,
 	}
@@ -57,7 +57,7 @@ func killed(sender string, when float64) End {
 }
 
 func applied(sender string, when float64, status int, events ...Event) Request {
-	return Request{Sender: sender, Arrived: at(when), Status: status, Applied: true, Events: objects(events...)}
+	return Request{Sender: sender, Arrived: at(when), Answered: at(when + 0.01), Status: status, Applied: true, Events: objects(events...)}
 }
 
 func unapplied(sender string, when float64, status int, events ...Event) Request {
@@ -232,7 +232,16 @@ func TestCheck(t *testing.T) {
 				h.Requests = append(h.Requests, applied("s2", 2, 201, ada(1), ada(2)))
 				h.Receipts = []Receipt{delivered(0, 2.1), delivered(1, 2.1)}
 			},
-			count: func(r *Report) any { return []int{r.Doubles[Crash], r.KilledSenders} }, is: []int{2, 1},
+			count: func(r *Report) any { return []int{r.Doubles[Unreceipted], r.KilledSenders} }, is: []int{2, 1},
+		},
+		{
+			name: "and so may what it had not had the answer of",
+			story: func(h *History) {
+				h.Ends = []End{killed("s1", 1.005)}
+				h.Requests = append(h.Requests, applied("s2", 2, 201, ada(1), ada(2)))
+				h.Receipts = []Receipt{delivered(0, 2.1), delivered(1, 2.1)}
+			},
+			count: func(r *Report) any { return r.Doubles[InFlight] }, is: 2,
 		},
 		{
 			name: "but not what its successor could read a receipt of",
@@ -299,7 +308,7 @@ func TestCheck(t *testing.T) {
 				h.Requests = []Request{applied("s1", 1, 201, ada(1), ada(2), ada(2)), applied("s2", 2, 201, ada(1), ada(2), ada(2))}
 				h.Receipts = []Receipt{delivered(0, 2.1), delivered(1, 2.1), delivered(2, 2.1)}
 			},
-			count: func(r *Report) any { return []int{r.Doubles[Crash], r.Doubles[Twice]} }, is: []int{3, 1},
+			count: func(r *Report) any { return []int{r.Doubles[Unreceipted], r.Doubles[Twice]} }, is: []int{3, 1},
 		},
 		{
 			name: "the doubt about one of two records does not excuse a third",
@@ -477,7 +486,8 @@ func TestAReportSaysTheLawInNumbers(t *testing.T) {
   records      2 = 2 delivered + 0 skipped + 0 refused + 0 held
   requests     3 with 5 objects: 2 applied; 0 unanswered, 1 answered 429, 0 answered 5xx
   kills        1: braze-sender 1, ingest 0; 0 left in good order, 0 joined; a broker was away 0 times
-  duplicates   2 at Braze: 0 in doubt, 2 crash, 0 twice on the topic; 0 unexplained; 0 records written twice, 0 receipted twice
+  duplicates   2 at Braze: 0 in doubt, 0 in flight at a kill, 2 answered and not receipted at a kill, 0 twice on the topic; 0 unexplained; 0 records written twice, 0 receipted twice
+               an answer had waited 40ms for its receipt at most when its sender was killed
   time         3s
   nothing lost, nobody out of order, every duplicate explained
 `

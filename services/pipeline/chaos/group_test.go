@@ -25,7 +25,7 @@ func (g *group) asking(ctx context.Context, doing string, ask func(context.Conte
 		return fmt.Errorf("%s: %w", doing, err)
 	}
 	defer client.Close()
-	ctx, cancel := within(ctx, 5*time.Second, "an answer")
+	ctx, cancel := within(ctx, 10*time.Second, "an answer")
 	defer cancel()
 	if err := ask(ctx, client); err != nil {
 		return fmt.Errorf("%s: %w", doing, err)

@@ -284,7 +284,7 @@ func (p *post) leave(ctx context.Context) error {
 	if err := c.signal(syscall.SIGTERM); err != nil {
 		return err
 	}
-	ctx, cancel := within(ctx, 40*time.Second, c.name+" does not leave")
+	ctx, cancel := within(ctx, time.Minute, c.name+" does not leave")
 	defer cancel()
 	if err := c.gone(ctx); err != nil {
 		return errors.Join(fmt.Errorf("%w; its log ends:\n%s", err, c.lastWords()), c.signal(syscall.SIGKILL))
@@ -377,7 +377,7 @@ func (r *run) nextRequest(p *post) <-chan struct{} {
 func (r *run) strike(ctx context.Context, s Step, p *post, busy <-chan struct{}, restart bool) error {
 	more := time.NewTicker(50 * time.Millisecond) // to do, or it might wait for ever
 	defer more.Stop()
-	tooLong := time.NewTimer(20 * time.Second)
+	tooLong := time.NewTimer(time.Minute)
 	defer tooLong.Stop()
 	for waiting := true; waiting; {
 		select {
@@ -406,7 +406,7 @@ func (r *run) strike(ctx context.Context, s Step, p *post, busy <-chan struct{},
 // stopBroker takes a broker away, once the others have all that it has.
 func (r *run) stopBroker(ctx context.Context, s Step) error {
 	r.broker.back.Wait()
-	waiting, cancel := within(ctx, time.Minute, "waiting for the brokers to be in sync")
+	waiting, cancel := within(ctx, 2*time.Minute, "waiting for the brokers to be in sync")
 	defer cancel()
 	if err := r.s.cluster.AwaitInSync(waiting); err != nil {
 		return err

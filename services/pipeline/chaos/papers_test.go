@@ -94,7 +94,7 @@ func (p *papers) file(r *stream.Record) error {
 
 // gather reads what is left when all is over.
 func (p *papers) gather(ctx context.Context, h *History) error {
-	ctx, cancel := within(ctx, time.Minute, "reading the topics")
+	ctx, cancel := within(ctx, 5*time.Minute, "reading the topics")
 	defer cancel()
 	if err := stream.Read(ctx, p.kafka, p.rest(false), p.file); err != nil {
 		return fmt.Errorf("the last receipts: %w", err)

@@ -54,8 +54,8 @@ func startChild(role, name, bin, logs string, env []string) (*child, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer log.Close()         //nolint:errcheck // the child has its own copy
-	c.cmd = exec.Command(bin) //nolint:gosec,noctx // built by the test; it lives until it is told to go
+	defer log.Close()         // the child has its own copy
+	c.cmd = exec.Command(bin) // it lives until it is told to go
 	c.cmd.Env = append(env, "OPS_ADDR="+ops, "LOG_FORMAT=json", "HOME="+os.Getenv("HOME"))
 	c.cmd.Stdout, c.cmd.Stderr = log, log
 	c.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
@@ -95,7 +95,7 @@ func (c *child) gone(ctx context.Context) error {
 
 // ready waits until the process says that it is.
 func (c *child) ready(ctx context.Context) error {
-	ctx, cancel := within(ctx, 60*time.Second, c.name+" is not ready")
+	ctx, cancel := within(ctx, 2*time.Minute, c.name+" is not ready")
 	defer cancel()
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
@@ -140,7 +140,7 @@ func freeAddr() (string, error) {
 	var last error
 	for range 100 {
 		addr := net.JoinHostPort("127.0.0.1", strconv.Itoa(15_000+rand.IntN(5_000)))
-		l, err := net.Listen("tcp", addr) //nolint:noctx // it does not wait
+		l, err := net.Listen("tcp", addr)
 		if err == nil {
 			return addr, l.Close()
 		}

@@ -19,6 +19,7 @@ type Report struct {
 	TwoReceipts   int                  // further receipts of a record that has one
 	Doubles       map[Cause]int        // applications of an event beyond one, by cause
 	Unexplained   int                  // those without a cause
+	Waited        time.Duration        // longest that an answer had been there without a receipt, at a kill
 	KilledSenders int
 	KilledDoors   int
 	Left          int // processes that were asked to stop, and did in good order
@@ -56,6 +57,9 @@ func (r *Report) String() string {
 	row("kills", "%d: braze-sender %d, ingest %d; %d left in good order, %d joined; a broker was away %d times",
 		r.KilledSenders+r.KilledDoors, r.KilledSenders, r.KilledDoors, r.Left, r.Joined, r.Outages)
 	row("duplicates", "%s", r.duplicates())
+	if r.Doubles[Unreceipted] > 0 {
+		row("", "an answer had waited %v for its receipt at most when its sender was killed", r.Waited.Round(time.Millisecond))
+	}
 	row("time", "%v", r.Took.Round(100*time.Millisecond))
 	b.WriteString(r.findings())
 	return b.String()

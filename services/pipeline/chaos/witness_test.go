@@ -28,9 +28,9 @@ type witness struct {
 }
 
 type sighting struct {
-	sender string
-	at     time.Time
-	status int
+	sender   string
+	at, left time.Time
+	status   int
 }
 
 // mishaps are what Braze suffers throughout.
@@ -69,6 +69,7 @@ func (w *witness) ServeHTTP(out http.ResponseWriter, r *http.Request) {
 	w.arrived(sender)
 	noted := &notingWriter{ResponseWriter: out, s: s}
 	defer func() {
+		s.left = time.Now()
 		number, err := strconv.ParseInt(strings.TrimPrefix(out.Header().Get("X-Request-Id"), "sandbox-"), 10, 64)
 		if err == nil {
 			w.mu.Lock()
@@ -137,7 +138,7 @@ func (w *witness) requests(strange *[]string) ([]Request, []string) {
 			listed[o.Request] = true
 			q := Request{Arrived: o.At, Applied: o.Fate != brazefake.NotApplied}
 			if s := w.seen[o.Request]; s != nil {
-				q.Sender, q.Status = s.sender, s.status
+				q.Sender, q.Status, q.Answered = s.sender, s.status, s.left
 			} else {
 				*strange = append(*strange, fmt.Sprintf("the sandbox's request %d came past the witness", o.Request))
 			}
@@ -157,7 +158,7 @@ func (w *witness) requests(strange *[]string) ([]Request, []string) {
 	}
 	for number, s := range w.seen {
 		if !listed[number] { // it was not even read
-			list = append(list, Request{Sender: s.sender, Arrived: s.at, Status: s.status})
+			list = append(list, Request{Sender: s.sender, Arrived: s.at, Answered: s.left, Status: s.status})
 		}
 	}
 	return list, violations
