@@ -318,7 +318,8 @@ func (s *stranger) writesTheirs(t *testing.T, r *rig, topic schema.Topic, list [
 		t.Fatal(err)
 	}
 	w := &kafka.Writer{
-		Addr: kafka.TCP(s.broker), Topic: name, RequiredAcks: kafka.RequireAll, BatchTimeout: 5 * time.Millisecond, Balancer: kafka.Murmur2Balancer{},
+		Transport: &kafka.Transport{}, // the shared one may remember the cluster from before the topic was made
+		Addr:      kafka.TCP(s.broker), Topic: name, RequiredAcks: kafka.RequireAll, BatchTimeout: 5 * time.Millisecond, Balancer: kafka.Murmur2Balancer{},
 	}
 	defer func() { _ = w.Close() }()
 	for _, sample := range list {
