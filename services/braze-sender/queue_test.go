@@ -153,7 +153,6 @@ func FuzzShare(f *testing.F) {
 			}
 		}
 		var got []string
-		state := map[string]string{}
 		queued := u.objects
 		for n := 0; u.first != nil; n++ {
 			r := newRoom(config)
@@ -175,7 +174,6 @@ func FuzzShare(f *testing.F) {
 					got = append(got, "event "+it.event.ID)
 				}
 			}
-			_ = state
 		}
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Fatalf("(-queued +sent)\n%s", diff)
