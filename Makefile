@@ -19,7 +19,7 @@ help: ## list the verbs
 .PHONY: build
 build: ## build every command into bin/
 	@mkdir -p $(BIN)
-	@for m in $(MODULES); do (cd "$$m" && go build -o $(CURDIR)/$(BIN)/ ./...); done
+	go build -o $(BIN)/ $$(go list -f '{{if eq .Name "main"}}{{.ImportPath}}{{end}}' work)
 
 .PHONY: run
 run: ## everything in one process, with simulated customers: no other software, no configuration
@@ -92,7 +92,7 @@ golden: ## rewrite golden files; read the diff like prose
 	GOLDEN=write go test $(ALL_BUT_CHAOS)
 
 .PHONY: check
-check: lint generate-check test ## what CI runs
+check: lint generate-check build test ## what CI runs
 
 .PHONY: up
 up: ## Apache Kafka, a registry and the services in containers

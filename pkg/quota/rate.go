@@ -1,6 +1,7 @@
 package quota
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -25,11 +26,11 @@ const (
 func ParseRate(text string) (Rate, error) {
 	count, per, found := strings.Cut(strings.TrimSpace(text), "/")
 	if !found {
-		return Rate{}, fmt.Errorf("reading rate %q: want requests per time, such as 3000/3s", text)
+		return Rate{}, errors.New("requests per time, such as 3000/3s")
 	}
 	n, err := strconv.Atoi(strings.TrimSpace(count))
 	if err != nil || n < 1 || n > maxCount {
-		return Rate{}, fmt.Errorf("reading rate %q: the count must be a whole number from 1 to %d", text, maxCount)
+		return Rate{}, fmt.Errorf("requests per time, such as 3000/3s, with a count from 1 to %d", maxCount)
 	}
 	per = strings.TrimSpace(per)
 	if per != "" && (per[0] < '0' || per[0] > '9') {
@@ -37,7 +38,7 @@ func ParseRate(text string) (Rate, error) {
 	}
 	d, err := time.ParseDuration(per)
 	if err != nil || d < minPer || d > maxPer {
-		return Rate{}, fmt.Errorf("reading rate %q: the time must be a duration such as 3s, 1m or 1h", text)
+		return Rate{}, errors.New("requests per time, such as 3000/3s, with a time such as 3s, 1m or 1h")
 	}
 	return Rate{Count: n, Per: d}, nil
 }

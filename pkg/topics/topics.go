@@ -33,11 +33,11 @@ func Prepare(ctx context.Context, kafka stream.Config, reg *registry.Client, nam
 		}
 		if kafka.CreateTopics {
 			if err := admin.CreateTopic(ctx, kafka.Topic(name), kafka.Partitions, topic.Configs()); err != nil {
-				return nil, err
+				return nil, fmt.Errorf("asking Kafka (KAFKA_BROKERS): %w", err)
 			}
 		}
 		if ids[name], err = reg.Register(ctx, schema.Subject(kafka.Topic(name)), topic.Text()); err != nil {
-			return nil, fmt.Errorf("registering the schema of %s: %w", name, err)
+			return nil, fmt.Errorf("registering the schema of %s (SCHEMA_REGISTRY_URL): %w", name, err)
 		}
 	}
 	return ids, nil

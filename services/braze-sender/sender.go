@@ -21,7 +21,6 @@ import (
 
 	"github.com/sluicehq/sluice/pkg/avro"
 	"github.com/sluicehq/sluice/pkg/braze"
-	"github.com/sluicehq/sluice/pkg/config"
 	"github.com/sluicehq/sluice/pkg/daemon"
 	"github.com/sluicehq/sluice/pkg/deadletter"
 	"github.com/sluicehq/sluice/pkg/registry"
@@ -59,18 +58,6 @@ type Options struct {
 	Window      int           `yaml:"window" env:"BRAZE_WINDOW" default:"40000" min:"100" max:"1000000" doc:"records taken and not settled before no more are taken; also how far a partition may be ahead of its commit"`
 	WindowBytes int64         `yaml:"window_bytes" env:"BRAZE_WINDOW_BYTES" default:"134217728" min:"1048576" max:"4294967296" doc:"the same in bytes of records"`
 	CommitEvery time.Duration `yaml:"commit_every" env:"BRAZE_COMMIT_EVERY" default:"500ms" min:"10ms" max:"1m" doc:"time between commits of what is settled"`
-}
-
-// Validate asks for what only a destination can be without.
-func (c Config) Validate() error {
-	var problems []error
-	if c.Braze.Endpoint == "" {
-		problems = append(problems, config.Problem{Field: "braze.endpoint", Allowed: "the REST endpoint of the workspace is needed, such as https://rest.fra-01.braze.eu"})
-	}
-	if c.Braze.APIKey.Reveal() == "" {
-		problems = append(problems, config.Problem{Field: "braze.api_key", Allowed: "an API key with the permission users.track is needed"})
-	}
-	return errors.Join(problems...)
 }
 
 // Sender is the service.

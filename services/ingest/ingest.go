@@ -133,7 +133,14 @@ func open(ctx context.Context, c Config, p *daemon.Process) (*Service, error) {
 	s.close = func(ctx context.Context) error {
 		defer producer.Close()
 		defer writer.Close()
-		return producer.Flush(ctx)
+		// Every request has its answer by now. What is still on its way was answered "unavailable",
+		// and its sender will come again: it is given a moment, and is no reason to fail.
+		ctx, cancel := context.WithTimeout(ctx, lastMoment)
+		defer cancel()
+		if err := producer.Flush(ctx); err != nil {
+			s.log.Warn().Err(err).Msg("leaving records behind that were answered as unavailable")
+		}
+		return nil
 	}
 	if err := s.listen(ctx, p.DrainTimeout); err != nil {
 		return nil, errors.Join(err, s.close(ctx))
@@ -144,6 +151,9 @@ func open(ctx context.Context, c Config, p *daemon.Process) (*Service, error) {
 	}
 	return s, nil
 }
+
+// lastMoment is how long a drain waits for Kafka once nobody waits for an answer any more.
+const lastMoment = 3 * time.Second
 
 // listen takes the address, so that whoever opened the service can tell it.
 func (s *Service) listen(ctx context.Context, drain time.Duration) error {

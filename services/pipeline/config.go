@@ -252,6 +252,12 @@ func Targets() []string {
 	return names
 }
 
+// CheckTargets returns an UnknownTargetError for the first name that is none.
+func CheckTargets(named []string) error {
+	_, err := checkTargets(named)
+	return err
+}
+
 // checkTargets returns what to run: what is named, all when nothing is.
 func checkTargets(named []string) ([]module, error) {
 	var picked []module

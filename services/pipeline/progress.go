@@ -73,7 +73,7 @@ func (c counters) sums(service string) map[string]int {
 
 // String is the law in one line.
 func (l Law) String() string {
-	return fmt.Sprintf("in %d   taken %d = delivered %d + skipped %d + refused %d + held %d",
+	return fmt.Sprintf("front door %d (all topics)   customer.events: taken %d = delivered %d + skipped %d + refused %d + held %d",
 		l.Door, l.Accepted, l.Delivered, l.Skipped, l.Refused, l.Held)
 }
 

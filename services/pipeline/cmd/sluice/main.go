@@ -17,6 +17,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/sluicehq/sluice/pkg/config"
+	"github.com/sluicehq/sluice/pkg/daemon"
 	"github.com/sluicehq/sluice/services/pipeline"
 )
 
@@ -65,8 +66,9 @@ func run(args, environ []string, stdout, stderr io.Writer) int {
 // root has every command.
 func (a *app) root() *cobra.Command {
 	root := &cobra.Command{
-		Use:   "sluice",
-		Short: "Move customer data between your systems and Braze, over Kafka",
+		Use:     "sluice",
+		Version: daemon.ReadBuild().String(),
+		Short:   "Move customer data between your systems and Braze, over Kafka",
 		Example: `  sluice run --simulate          everything in one process, with invented customers
   sluice probe                   one marked event in, and wait for it at the far end
   sluice tap customer.events     a topic as lines of JSON`,
@@ -77,6 +79,7 @@ func (a *app) root() *cobra.Command {
 	}
 	root.SetOut(a.stdout)
 	root.SetErr(a.stderr)
+	root.SetVersionTemplate("sluice {{.Version}}\n")
 	root.SetHelpTemplate(helpTemplate)
 	root.SetFlagErrorFunc(flagError)
 	root.PersistentFlags().StringVar(&a.configFile, "config", "", "YAML `file` of the configuration; the environment overrides it (SLUICE_CONFIG)")

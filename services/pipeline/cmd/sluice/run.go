@@ -39,6 +39,9 @@ Ctrl-C drains: the front door shuts, what was accepted goes on, and the process 
 }
 
 func (a *app) run(ctx context.Context, o pipeline.Options) error {
+	if err := pipeline.CheckTargets(o.Targets); err != nil {
+		return err
+	}
 	cfg, _, err := a.load()
 	if err != nil {
 		return err
