@@ -26,7 +26,8 @@ run: ## everything in one process, with simulated customers: no other software, 
 	@mkdir -p $(BIN)
 	@echo "building…"
 	@cd services/pipeline && go build -o $(CURDIR)/$(BIN)/sluice ./cmd/sluice
-	@exec $(BIN)/sluice run --simulate
+	@# On a terminal it is a job of its own, so that Ctrl-C reaches it and not make, which would fail.
+	@if [[ -t 0 ]]; then set -m; fi; $(BIN)/sluice run --simulate; true
 
 .PHONY: simulate
 simulate: ## send seeded customers to a running pipeline
