@@ -41,6 +41,16 @@ func (d *EventDecoder) Decode(ctx context.Context, value []byte, e *event.Event)
 	return plan.(eventPlan)(body, e)
 }
 
+// Known reports whether a value can be judged without asking the source.
+func (d *EventDecoder) Known(value []byte) bool {
+	id, _, err := Split(value)
+	if err != nil {
+		return true
+	}
+	_, ok := d.plans.Load(id)
+	return ok
+}
+
 func (d *EventDecoder) learn(ctx context.Context, id int) (eventPlan, error) {
 	text, err := d.source.SchemaByID(ctx, id)
 	if err != nil {

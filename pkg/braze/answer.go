@@ -52,6 +52,10 @@ func (a Answer) MaybeApplied() bool {
 	return a.Verdict == InDoubt || a.Verdict == Unavailable && a.Status >= 500
 }
 
+// Unreadable reports whether the batch was accepted with an answer that cannot be read: refusals of
+// single objects, if it named any, are lost.
+func (a Answer) Unreadable() bool { return a.Verdict == Accepted && strings.HasPrefix(a.Message, unreadable) }
+
 const (
 	success    = "success"
 	unreadable = "unreadable answer"

@@ -20,7 +20,7 @@ type Config struct {
 	// cannot be given it (braze-docs: basics).
 	APIKey config.Secret `yaml:"api_key" env:"BRAZE_API_KEY" required:"true" doc:"REST API key with the permission users.track"`
 	// MaxObjects below the default is for contracts that were told 50.
-	MaxObjects int `yaml:"max_objects" env:"BRAZE_MAX_OBJECTS" default:"75" min:"1" max:"75" doc:"objects in a request to /users/track, over its three arrays together"`
+	MaxObjects int `yaml:"max_objects" env:"BRAZE_MAX_OBJECTS" default:"75" min:"2" max:"75" doc:"objects in a request to /users/track, over its three arrays together"`
 	// LegacyArrays is for accounts on legacy rate limits. Wrongly set, every full request is answered 400.
 	LegacyArrays bool `yaml:"legacy_arrays" env:"BRAZE_LEGACY_ARRAYS" default:"false" doc:"count max_objects for each of the three arrays by itself, as accounts on legacy limits may"`
 	// Rate is what the workspace may send. The headers of Braze's answers correct it downward.

@@ -40,8 +40,11 @@ type Writer struct {
 	codec    *avro.Codec
 }
 
-// maxDetail bounds a letter's words: Braze's answer may be long.
-const maxDetail = 2_000
+// maxDetail bounds a letter's words, since Braze's answer may be long; maxKey what becomes its key.
+const (
+	maxDetail = 2_000
+	maxKey    = 2_000
+)
 
 // Open connects to the dead letters of a service; id is the id of their schema in the registry.
 func Open(kafka stream.Config, service string, id int) (*Writer, error) {
@@ -65,18 +68,34 @@ func Open(kafka stream.Config, service string, id int) (*Writer, error) {
 func (w *Writer) Close() { w.producer.Close() }
 
 // Write calls done once the letter is durable, or certain never to be. A letter that even its own
-// topic cannot hold is written without the record's value, which then says where the value stands.
+// topic cannot hold is written without the record's value, then without its headers, then without its
+// key, and says what was left at the origin: in the end it fits, whatever somebody has produced.
 func (w *Writer) Write(ctx context.Context, l Letter, done func(error)) {
-	l.Detail = shorten(l.Detail)
+	l.Detail, l.EventID = shorten(l.Detail), shorten(l.EventID)
 	w.write(ctx, l, func(err error) {
-		if !stream.Permanent(err) || l.Value == nil {
+		if !stream.Permanent(err) || !l.lighten() {
 			done(err)
 			return
 		}
-		l.Detail = shorten(fmt.Sprintf("value of %d bytes does not fit here and is left at its origin; %s", len(l.Value), l.Detail))
-		l.Value = nil
-		go w.write(ctx, l, done) // not from within the client's own callback, which may block
+		go w.Write(ctx, l, done) // not from within the client's own callback, which may block
 	})
+}
+
+// lighten leaves the next part of the record behind. It reports false when there is none.
+func (l *Letter) lighten() bool {
+	var what string
+	switch {
+	case l.Value != nil:
+		what, l.Value = fmt.Sprintf("the value of %d bytes", len(l.Value)), nil
+	case l.Headers != nil:
+		what, l.Headers = fmt.Sprintf("the list of %d headers", len(l.Headers)), nil
+	case l.Key != nil:
+		what, l.Key = fmt.Sprintf("the key of %d bytes", len(l.Key)), nil
+	default:
+		return false
+	}
+	l.Detail = fmt.Sprintf("%s does not fit here and is left at its origin; %s", what, l.Detail)
+	return true
 }
 
 func (w *Writer) write(ctx context.Context, l Letter, done func(error)) {
@@ -102,7 +121,7 @@ func shorten(s string) string {
 
 // key is the record's own where it is text, so that a customer's dead letters stay together.
 func (l Letter) key() []byte {
-	if len(l.Key) > 0 && l.Key[0] != 0 && utf8.Valid(l.Key) {
+	if len(l.Key) > 0 && len(l.Key) <= maxKey && l.Key[0] != 0 && utf8.Valid(l.Key) {
 		return l.Key
 	}
 	return []byte(l.OriginTopic + "/" + strconv.Itoa(int(l.OriginPartition)) + "/" + strconv.FormatInt(l.OriginOffset, 10))

@@ -21,6 +21,10 @@ type Ledger struct {
 	next    Ticket  // ticket of the entry after the newest
 	commit  int64   // next offset to consume if everything up to first is settled
 	receipt int64   // where receipts of records settled from now on can begin at the earliest
+	// Records below until may have receipts of an earlier owner, the first of them at floor, that are
+	// not in the books yet because the records have not been taken again.
+	until int64
+	floor int64
 }
 
 type entry struct {
@@ -37,6 +41,14 @@ const NoReceipt = -1
 // receipt or later: the position that [Ledger.Committable] of a predecessor returned.
 func New(offset, receipt int64) *Ledger {
 	return &Ledger{ring: make([]entry, 64), commit: offset, receipt: receipt}
+}
+
+// Hold keeps the receipts from floor on in every Position until everything below the offset until is
+// settled: an earlier owner has settled records there, and whoever comes next must find out as well.
+func (l *Ledger) Hold(until, floor int64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.until, l.floor = until, floor
 }
 
 // Take enters a record. Offsets must rise; gaps are fine. Stamp is any time of the record's, for Oldest.
@@ -69,7 +81,7 @@ func (l *Ledger) Settle(t Ticket, receipt int64) bool {
 		}
 		l.commit = e.offset + 1
 		// Receipts of a partition become durable in the order of their own offsets, so whatever is
-		// still open will be receipted behind every receipt known now.
+		// still open will be receipted behind every receipt known now; see Hold for the exception.
 		l.receipt = max(l.receipt, e.receipt+1)
 		l.first++
 	}
@@ -95,6 +107,9 @@ func (l *Ledger) Committable() Position {
 		if e := l.at(t); e.settled && e.receipt != NoReceipt {
 			p.Receipt = min(p.Receipt, e.receipt)
 		}
+	}
+	if l.commit < l.until {
+		p.Receipt = min(p.Receipt, l.floor)
 	}
 	return p
 }

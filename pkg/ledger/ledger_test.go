@@ -36,6 +36,25 @@ func TestSettleCommitsOnlyTheContiguousPrefix(t *testing.T) {
 	}
 }
 
+// TestReceiptsOfAnEarlierOwnerAreNotForgotten is the story of a record that was delivered twice after
+// two ordinary restarts: the first successor had settled only the head, whose new receipt stood behind
+// the old ones, and told the second to look behind it.
+func TestReceiptsOfAnEarlierOwnerAreNotForgotten(t *testing.T) {
+	l := ledger.New(0, 100) // record 0 is open; 1 to 300 have receipts from 100 on
+	l.Hold(301, 100)
+	head := l.Take(0, 0)
+	l.Settle(head, 400)
+	if diff := cmp.Diff(ledger.Position{Offset: 1, Receipt: 100}, l.Committable()); diff != "" {
+		t.Errorf("with 1 to 300 not taken again yet: (-want +got)\n%s", diff)
+	}
+	for i := range int64(300) {
+		l.Settle(l.Take(i+1, 0), 100+i)
+	}
+	if diff := cmp.Diff(ledger.Position{Offset: 301, Receipt: 401}, l.Committable()); diff != "" {
+		t.Errorf("with everything settled: (-want +got)\n%s", diff)
+	}
+}
+
 func TestSettlingTwiceIsRefused(t *testing.T) {
 	l := ledger.New(0, 0)
 	l.Take(0, 0)

@@ -59,7 +59,8 @@ type Consumer struct {
 	parts map[place]*Partition
 	last  map[place]ledger.Position // what was committed last
 
-	failed context.CancelCauseFunc // ends Run from a callback
+	running context.Context         // Run's, for callbacks
+	failed  context.CancelCauseFunc // ends Run from a callback
 }
 
 type place struct {
@@ -117,7 +118,7 @@ func NewConsumer(c Config, o ConsumerOptions, h Handler) (*Consumer, error) {
 func (k *Consumer) Run(ctx context.Context) error {
 	ctx, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
-	k.failed = fail
+	k.running, k.failed = ctx, fail
 	var err error
 	if k.client, err = kgo.NewClient(k.opts...); err != nil {
 		return fmt.Errorf("creating the Kafka consumer: %w", err)
@@ -272,7 +273,8 @@ func (k *Consumer) keepBooks(ctx context.Context) {
 // Stats is what a Consumer holds at a moment.
 type Stats struct {
 	Partitions int
-	Held       int   // records lent out and not settled, or settled behind a gap
+	Held       int   // records lent out and not settled
+	Ahead      int   // records beyond the commits: those held, and those settled behind them
 	HeldBytes  int64 // of records lent out and not settled
 	Paused     int   // partitions that have run too far ahead
 	Oldest     time.Time
@@ -282,9 +284,9 @@ type Stats struct {
 func (k *Consumer) Stats() Stats {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	s := Stats{Partitions: len(k.parts), HeldBytes: k.bytes.Load()}
+	s := Stats{Partitions: len(k.parts), Held: int(k.records.Load()), HeldBytes: k.bytes.Load()}
 	for _, part := range k.parts {
-		s.Held += part.books.Open()
+		s.Ahead += part.books.Open()
 		if part.paused.Load() {
 			s.Paused++
 		}

@@ -23,6 +23,10 @@ type Partition struct {
 	gone     atomic.Bool // revoked or lost: settling has no effect any more
 }
 
+// HoldReceipts says that an earlier owner has settled records below the offset until whose receipts
+// begin at floor: commits point there until all of them are settled here too. Assigned calls it.
+func (p *Partition) HoldReceipts(until, floor int64) { p.books.Hold(until, floor) }
+
 // full reports whether the partition is too far ahead of its commit.
 func (p *Partition) full() bool { return p.books.Open() >= p.consumer.o.WindowRecords }
 

@@ -35,54 +35,65 @@ func parseNote(metadata string) (note, bool) {
 	return n, true
 }
 
-// onAssigned opens the books of new partitions where their last owner closed them.
-func (k *Consumer) onAssigned(ctx context.Context, _ *kgo.Client, assigned map[string][]int32) {
+// onAssigned takes partitions over where their last owner closed the books. It tries until it can:
+// without an answer from Kafka there is nothing else to do. It gives up when the process is told to
+// stop, and when the group has moved on, since then another assignment follows.
+func (k *Consumer) onAssigned(_ context.Context, _ *kgo.Client, assigned map[string][]int32) {
 	if len(assigned) == 0 {
 		return
 	}
 	<-k.joined
-	parts, err := k.open(ctx, assigned)
-	if err == nil {
-		err = k.handler.Assigned(ctx, parts)
-	}
-	if err != nil {
-		k.failed(fmt.Errorf("taking over partitions: %w", err))
-		return
-	}
-	k.mu.Lock()
-	for _, part := range parts {
-		k.parts[place{part.Topic, part.Number}] = part
-	}
-	k.mu.Unlock()
-	// A partition that never had a commit gets one before its first record is delivered: without
-	// it a crash would leave no word of where its receipts begin.
-	if err := k.commit(ctx, nil); err != nil {
-		k.failed(fmt.Errorf("committing first positions: %w", err))
-	}
-	k.o.Log.Info().Int("partitions", len(parts)).Msg("partitions assigned")
-}
-
-// open finds out where each partition is to go on. It asks until it is answered: without an answer
-// there is nothing else to do.
-func (k *Consumer) open(ctx context.Context, assigned map[string][]int32) ([]*Partition, error) {
 	for wait := 100 * time.Millisecond; ; wait = min(2*wait, 5*time.Second) {
-		parts, err := k.tryOpen(ctx, assigned)
-		if err == nil || ctx.Err() != nil || errors.Is(err, errLayout) {
-			return parts, err
+		parts, err := k.takeOver(k.running, assigned)
+		switch {
+		case err == nil:
+			k.o.Log.Info().Int("partitions", len(parts)).Msg("partitions assigned")
+			return
+		case k.running.Err() != nil:
+			return
+		case errors.Is(err, errLayout):
+			k.failed(fmt.Errorf("taking over partitions: %w", err))
+			return
+		case errors.Is(err, kerr.UnknownMemberID), errors.Is(err, kerr.IllegalGeneration), errors.Is(err, kerr.RebalanceInProgress):
+			k.o.Log.Warn().Err(err).Msg("the group has moved on")
+			return
 		}
-		k.o.Log.Warn().Err(err).Msg("asking for committed offsets")
+		k.o.Log.Warn().Err(err).Msg("taking over partitions")
 		select {
-		case <-ctx.Done():
-			return nil, ctx.Err()
+		case <-k.running.Done():
+			return
 		case <-time.After(wait):
 		}
 	}
 }
 
+// takeOver opens the books of partitions and lets the handler prepare. A partition that never had a
+// commit gets one before its first record is delivered: without it a crash would leave no word of
+// where its receipts begin.
+func (k *Consumer) takeOver(ctx context.Context, assigned map[string][]int32) ([]*Partition, error) {
+	parts, err := k.open(ctx, assigned)
+	if err != nil {
+		return nil, err
+	}
+	if err := k.handler.Assigned(ctx, parts); err != nil {
+		return nil, err
+	}
+	if err := k.commit(ctx, parts); err != nil {
+		return nil, fmt.Errorf("committing first positions: %w", err)
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for _, part := range parts {
+		k.parts[place{part.Topic, part.Number}] = part
+	}
+	return parts, nil
+}
+
 // errLayout says that the topics do not fit one another.
 var errLayout = errors.New("the receipts' topic must have as many partitions as the topics it receipts; sluice topics diff shows both")
 
-func (k *Consumer) tryOpen(ctx context.Context, assigned map[string][]int32) ([]*Partition, error) {
+// open finds out where each partition is to go on.
+func (k *Consumer) open(ctx context.Context, assigned map[string][]int32) ([]*Partition, error) {
 	committed, err := k.admin.FetchOffsets(ctx, k.o.Group)
 	if err != nil {
 		return nil, fmt.Errorf("fetching committed offsets: %w", err)
@@ -111,7 +122,11 @@ func (k *Consumer) tryOpen(ctx context.Context, assigned map[string][]int32) ([]
 				}
 				pos.Receipt = end.Offset
 			}
-			if c, ok := committed.Lookup(topic, number); ok && c.Err == nil && c.At >= 0 {
+			c, ok := committed.Lookup(topic, number)
+			if ok && c.Err != nil { // not "never committed": starting over would deliver a week again
+				return nil, fmt.Errorf("fetching the committed offset of %s/%d: %w", topic, number, c.Err)
+			}
+			if ok && c.At >= 0 {
 				pos.Offset = c.At
 				if n, ok := parseNote(c.Metadata); ok {
 					pos.Receipt = min(pos.Receipt, n.ReceiptsFrom)
@@ -145,12 +160,26 @@ func (k *Consumer) onRevoked(ctx context.Context, _ *kgo.Client, revoked map[str
 	if len(parts) == 0 {
 		return
 	}
+	ctx, cancel := context.WithTimeout(ctx, k.patience())
+	defer cancel()
 	k.handler.Revoked(ctx, parts)
-	if err := k.commit(ctx, parts); err != nil {
+	if ctx.Err() != nil {
+		k.o.Log.Warn().Msg("partitions are given back with work unfinished: their next owner does it again")
+	}
+	if err := k.commit(context.WithoutCancel(ctx), parts); err != nil {
 		k.o.Log.Warn().Err(err).Msg("committing while partitions are revoked")
 	}
 	k.letGo(parts)
 	k.o.Log.Info().Int("partitions", len(parts)).Msg("partitions revoked")
+}
+
+// patience is how long the handler may take to give partitions back: less than the group waits for
+// us, which is a minute, and less than a drain may take.
+func (k *Consumer) patience() time.Duration {
+	if k.running.Err() != nil {
+		return 15 * time.Second
+	}
+	return 45 * time.Second
 }
 
 // onLost is told too late: another member may have the partitions already. Nothing settled from now on
@@ -163,6 +192,8 @@ func (k *Consumer) onLost(ctx context.Context, _ *kgo.Client, lost map[string][]
 	for _, part := range parts {
 		part.gone.Store(true)
 	}
+	ctx, cancel := context.WithTimeout(ctx, k.patience())
+	defer cancel()
 	k.handler.Revoked(ctx, parts)
 	k.letGo(parts)
 	k.o.Log.Warn().Int("partitions", len(parts)).Msg("partitions lost")

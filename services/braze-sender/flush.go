@@ -119,6 +119,9 @@ func (s *Sender) accepted(f *flight, r span, a braze.Answer, done answer) bool {
 		}
 		s.refuse(f, refs[e.Index], e)
 	}
+	if a.Unreadable() {
+		s.log.Warn().Int("status", a.Status).Str("request_id", done.requestID).Msg("Braze accepted a request with an answer that cannot be read")
+	}
 	if a.Strange > 0 {
 		s.log.Warn().Int("errors", a.Strange).Str("request_id", done.requestID).Msg("Braze named objects that were not in the request")
 	}
@@ -158,7 +161,7 @@ func (s *Sender) refuse(f *flight, at span, e braze.ItemError) {
 func (s *Sender) halve(ctx context.Context, f *flight, r span) bool {
 	mid := r.from + (r.to-r.from)/2
 	for _, half := range []span{{r.from, mid}, {mid, r.to}} {
-		if !s.waitForQuota(ctx) {
+		if !s.waitForQuota(ctx, s.lane.left()) {
 			s.deferAll(f, span{half.from, r.to}, braze.Answer{Verdict: braze.NotSent}, answer{at: time.Now()})
 			return false
 		}
@@ -172,15 +175,25 @@ func (s *Sender) halve(ctx context.Context, f *flight, r span) bool {
 	return true
 }
 
-// waitForQuota takes one call out of the budget. It reports false when the context ends first.
-func (s *Sender) waitForQuota(ctx context.Context) bool {
+// waitForQuota takes one call out of the budget. It reports false when the context ends first, or the
+// partitions are to be released.
+func (s *Sender) waitForQuota(ctx context.Context, left <-chan struct{}) bool {
 	for {
+		select {
+		case <-ctx.Done():
+			return false
+		case <-left:
+			return false
+		default:
+		}
 		wait := s.lane.quota.Take(time.Now())
 		if wait <= 0 {
-			return ctx.Err() == nil
+			return true
 		}
 		select {
 		case <-ctx.Done():
+			return false
+		case <-left:
 			return false
 		case <-time.After(wait):
 		}

@@ -60,6 +60,22 @@ func (g *gate) learn(f *flight, now time.Time) {
 	}
 }
 
+// tellKafka turns readiness red while nothing is sent because no receipt becomes durable.
+func (s *Sender) tellKafka(flowing bool) {
+	if flowing == s.flowing {
+		return
+	}
+	s.flowing = flowing
+	if flowing {
+		s.health.Set("kafka", nil)
+		s.log.Info().Msg("receipts are written again")
+		return
+	}
+	err := fmt.Errorf("no receipt has become durable for %v, so nothing is sent: check KAFKA_BROKERS and the cluster", overdue)
+	s.health.Set("kafka", err)
+	s.log.Error().Err(err).Msg("Kafka does not take receipts")
+}
+
 // tellHealth turns readiness red while an operator has to act.
 func (s *Sender) tellHealth(g gate) {
 	if (g.stopped == nil) == s.letIn {

@@ -88,14 +88,16 @@ type fakeBraze struct {
 type request struct {
 	At         time.Time
 	Attributes []map[string]any `json:"attributes"`
-	Events     []struct {
-		ExternalID string `json:"external_id"`
-		UserAlias  any    `json:"user_alias"`
-		Name       string `json:"name"`
-		Properties struct {
-			Seq int `json:"seq"`
-		} `json:"properties"`
-	} `json:"events"`
+	Events     []sentEvent      `json:"events"`
+}
+
+// sentEvent is an event object in it.
+type sentEvent struct {
+	ExternalID string `json:"external_id"`
+	Name       string `json:"name"`
+	Properties struct {
+		Seq int `json:"seq"`
+	} `json:"properties"`
 }
 
 const dropConnection = -1 // as a status: the request is read and never answered

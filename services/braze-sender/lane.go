@@ -2,8 +2,10 @@ package brazesender
 
 import (
 	"context"
+	"sync"
 	"time"
 
+	"github.com/sluicehq/sluice/pkg/braze"
 	"github.com/sluicehq/sluice/pkg/quota"
 	"github.com/sluicehq/sluice/pkg/stream"
 )
@@ -28,9 +30,12 @@ type lane struct {
 	gone     map[*stream.Partition]bool
 	open     []release // not answered yet
 
-	gate   gate
-	spare  []*flight
-	idlers []*user
+	gate gate
+
+	leaveMu sync.Mutex
+	leaving chan struct{} // closed while partitions are being released
+	spare   []*flight
+	idlers  []*user
 }
 
 // release asks the lane to finish with partitions; done is closed once nothing of theirs is under way.
@@ -49,7 +54,15 @@ func newLane(s *Sender) *lane {
 		users:    map[string]*user{},
 		inFlight: map[*stream.Partition]int{},
 		gone:     map[*stream.Partition]bool{},
+		leaving:  make(chan struct{}),
 	}
+}
+
+// left is closed once partitions are to be released: what has not been sent by then is for others.
+func (l *lane) left() <-chan struct{} {
+	l.leaveMu.Lock()
+	defer l.leaveMu.Unlock()
+	return l.leaving
 }
 
 // accept hands items over, and waits while the lane is busy.
@@ -200,6 +213,11 @@ func (l *lane) dispatch(ctx context.Context, now time.Time) time.Time {
 		if until, closed := l.gate.closed(now, l.flights); closed {
 			return until
 		}
+		if !l.s.settler.flowing(now) {
+			l.s.tellKafka(false)
+			return now.Add(overdue / 10)
+		}
+		l.s.tellKafka(true)
 		if wait := l.quota.Take(now); wait > 0 {
 			return now.Add(wait)
 		}
@@ -224,6 +242,13 @@ func (l *lane) pack(now time.Time) *flight {
 	f.why = "linger"
 	for l.ready.len() > 0 {
 		u := l.ready.pop()
+		if u.suspect() {
+			if len(f.items) > 0 { // it travels alone, in the next one
+				l.ready.pushFront(u)
+				break
+			}
+			r = newRoomFor(u.first)
+		}
 		l.pending -= u.objects
 		from := len(f.items)
 		var why shareEnd
@@ -270,6 +295,7 @@ func (l *lane) pack(now time.Time) *flight {
 func (l *lane) land(f *flight, now time.Time) {
 	l.flights--
 	l.quota.Learn(now, f.hint)
+	alone := l.gate.failures == 0 // the request before this one, of other users, went well
 	l.gate.learn(f, now)
 	l.s.tellHealth(l.gate)
 	for _, sh := range f.shares {
@@ -279,6 +305,9 @@ func (l *lane) land(f *flight, now time.Time) {
 		}
 		sh.user.notBefore = time.Time{}
 		if len(back) > 0 {
+			if alone && f.verdict == braze.Unavailable {
+				back[0].blame++
+			}
 			sh.user.putBack(back)
 			sh.user.notBefore = now.Add(f.wait(back[0].attempts))
 		}
@@ -304,6 +333,9 @@ func (l *lane) collect(f *flight, sh share) []*item {
 
 // letGo forgets what is queued of partitions that are going away.
 func (l *lane) letGo(r release) {
+	if len(l.open) == 0 {
+		close(l.leaving)
+	}
 	for _, p := range r.parts {
 		l.gone[p] = true
 	}
@@ -337,6 +369,9 @@ func (l *lane) forgetGone(u *user) {
 
 // answerReleases tells those who wait for partitions of which nothing is under way any more.
 func (l *lane) answerReleases() {
+	if len(l.open) == 0 {
+		return
+	}
 	kept := l.open[:0]
 	for _, r := range l.open {
 		under := 0
@@ -353,5 +388,9 @@ func (l *lane) answerReleases() {
 		}
 		close(r.done)
 	}
-	l.open = kept
+	if l.open = kept; len(l.open) == 0 {
+		l.leaveMu.Lock()
+		l.leaving = make(chan struct{})
+		l.leaveMu.Unlock()
+	}
 }

@@ -61,7 +61,8 @@ func (m *metrics) watch(stats func() stream.Stats) {
 			func() float64 { return value(stats()) },
 		))
 	}
-	gauge("held", "Records taken and not settled, or settled behind one that is not.", func(s stream.Stats) float64 { return float64(s.Held) })
+	gauge("held", "Records taken and not settled.", func(s stream.Stats) float64 { return float64(s.Held) })
+	gauge("ahead", "Records beyond the commits: those held, and those settled behind them.", func(s stream.Stats) float64 { return float64(s.Ahead) })
 	gauge("held_bytes", "Bytes of records taken and not settled.", func(s stream.Stats) float64 { return float64(s.HeldBytes) })
 	gauge("partitions", "Partitions assigned.", func(s stream.Stats) float64 { return float64(s.Partitions) })
 	gauge("partitions_paused", "Partitions that have run too far ahead of their commit.", func(s stream.Stats) float64 { return float64(s.Paused) })

@@ -21,6 +21,7 @@ type item struct {
 	attempts int
 	first    time.Time // of the attempts
 	alone    bool      // not to be folded again: Braze refused a folded object
+	blame    int       // times that its request failed with 5xx while others went well
 	reported bool      // a deferred receipt has been written
 }
 
@@ -59,6 +60,13 @@ type write struct {
 	key, value uint64 // hashes
 	until      time.Time
 }
+
+// tooMuchBlame is when a record is no longer believed to be the victim of its company.
+const tooMuchBlame = 4
+
+// suspect reports whether the next record may be what makes its requests fail: Braze answers 5xx to
+// some, and everyone who shares a request with it would be sent again and again.
+func (u *user) suspect() bool { return u.first != nil && u.first.blame >= tooMuchBlame }
 
 func (u *user) push(it *item) {
 	it.next = nil
@@ -118,6 +126,12 @@ func newRoom(c braze.Config) room {
 		r.total = 3 * c.MaxObjects
 	}
 	return r
+}
+
+// newRoomFor has room for one record and nobody else.
+func newRoomFor(it *item) room {
+	n := objectsOf(it)
+	return room{total: n, arrays: [3]int{n, n, n}, bytes: braze.MaxBody}
 }
 
 func (r *room) take(attributes, events, bytes int) bool {

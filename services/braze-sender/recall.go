@@ -3,6 +3,7 @@ package brazesender
 import (
 	"context"
 	"fmt"
+	"math"
 	"sync"
 
 	"github.com/sluicehq/sluice/pkg/outcome"
@@ -54,6 +55,13 @@ func (c *recall) read(ctx context.Context, kafka stream.Config, receipts string,
 	})
 	if err != nil {
 		return 0, fmt.Errorf("reading receipts: %w", err)
+	}
+	for p, offsets := range found {
+		last, first := int64(0), int64(math.MaxInt64)
+		for offset, r := range offsets {
+			last, first = max(last, offset), min(first, r.offset)
+		}
+		p.HoldReceipts(last+1, first)
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()

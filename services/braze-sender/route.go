@@ -48,6 +48,9 @@ func invalid(field, rule string) outcome.Outcome {
 	return outcome.Outcome{Kind: outcome.Refused, Reason: "invalid", Detail: field + ": " + rule}
 }
 
+// maxID bounds an event's id: it stands in the receipt, which has to fit whatever the record was.
+const maxID = 1_000
+
 // checkEvent holds an event to what Braze documents, and its JSON to being JSON: whoever writes to
 // the topic may have put anything there, and it is copied into a request that others share.
 func checkEvent(e *event.Event) *outcome.Outcome {
@@ -56,6 +59,8 @@ func checkEvent(e *event.Event) *outcome.Outcome {
 		return &o
 	}
 	switch {
+	case len(e.ID) > maxID:
+		return refuse("event_id", fmt.Sprintf("longer than %d bytes", maxID))
 	case len(e.User.ExternalID) > braze.MaxExternalID:
 		return refuse("external_id", fmt.Sprintf("longer than %d bytes", braze.MaxExternalID))
 	case e.User.ExternalID == "" && e.User.BrazeID == "" && (e.User.AliasName == "") != (e.User.AliasLabel == ""):

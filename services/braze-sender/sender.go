@@ -71,8 +71,10 @@ type Sender struct {
 	lane       *lane
 	settler    *settler
 	recall     recall
+	parking    parking
 	requestIDs requestIDs
 	letIn      bool // what readiness was told of Braze; the lane's goroutine owns it
+	flowing    bool // likewise, of Kafka
 
 	consumer *stream.Consumer
 	closers  []func()
@@ -115,6 +117,7 @@ func Open(ctx context.Context, c Config, p *daemon.Process) (daemon.Service, err
 		client:     client,
 		requestIDs: newRequestIDs(),
 		letIn:      true,
+		flowing:    true,
 		closers:    []func(){receipts.Close, letters.Close},
 	}
 	s.settler = &settler{

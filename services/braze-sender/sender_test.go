@@ -4,18 +4,26 @@ import (
 	"bytes"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/sluicehq/sluice/pkg/avro"
 	"github.com/sluicehq/sluice/pkg/event"
 	"github.com/sluicehq/sluice/pkg/outcome"
+	"github.com/sluicehq/sluice/pkg/quota"
+	"github.com/sluicehq/sluice/pkg/registry"
 	"github.com/sluicehq/sluice/pkg/schema"
 	"github.com/sluicehq/sluice/pkg/stream"
+	"github.com/sluicehq/sluice/schemas"
 )
 
 func crowd(users, each int) []event.Event {
@@ -154,12 +162,17 @@ func TestAKeyThatBrazeDoesNotKnowStopsTheLaneAndRefusesNothing(t *testing.T) {
 	s.assertLaw(t, map[outcome.Kind]int{outcome.Delivered: 400})
 }
 
-func awaitHealth(t *testing.T, r *running, what string, cond func(braze error) bool) {
+func awaitHealth(t *testing.T, r *running, what string, cond func(err error) bool) {
+	t.Helper()
+	awaitFailing(t, r, "braze", what, cond)
+}
+
+func awaitFailing(t *testing.T, r *running, check, what string, cond func(err error) bool) {
 	t.Helper()
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
 	timeout := time.After(30 * time.Second)
-	for !cond(r.process.Health.Failing(t.Context())["braze"]) {
+	for !cond(r.process.Health.Failing(t.Context())[check]) {
 		select {
 		case <-tick.C:
 		case <-timeout:
@@ -329,6 +342,125 @@ func TestHostileRecordsBecomeDeadLettersAndThePartitionGoesOn(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("dead letters by their original bytes (-want +got)\n%s", diff)
 	}
+}
+
+func TestRecordsOutOfAllBoundsStopNothing(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	e := newEvent("u", 1)
+	e.ID = strings.Repeat("x", 900_000)
+	s.produce(t, e)
+	good := newEvent("u", 2)
+	value := avro.AppendEvent(nil, s.ids[schema.CustomerEvents], &good)
+	s.produceRaw(t,
+		&stream.Record{Key: bytes.Repeat([]byte("k"), 600_000), Value: value},
+		&stream.Record{Key: []byte("\xff\xfe"), Value: value},
+		&stream.Record{Key: []byte("u"), Value: []byte("garbage"), Headers: []stream.Header{{Key: "h", Value: make([]byte, 900_000)}}},
+	)
+	s.produce(t, good)
+	r := s.start(t)
+	s.awaitSettled(t)
+	r.drain(t)
+	s.assertLaw(t, map[outcome.Kind]int{outcome.Delivered: 1, outcome.Refused: 4})
+	for _, slip := range s.receipts(t) {
+		if !utf8.ValidString(slip.UserID) || len(slip.UserID) > 1000 || len(slip.EventID) > 1000 {
+			t.Errorf("a receipt names user %.20q and event %.20q, of %d and %d bytes", slip.UserID, slip.EventID, len(slip.UserID), len(slip.EventID))
+		}
+	}
+}
+
+func TestARegistryThatIsAwayHoldsUpNobodyElse(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	target, err := url.Parse(registryURL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var away atomic.Bool
+	proxy := httputil.NewSingleHostReverseProxy(target)
+	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if away.Load() {
+			http.Error(w, "away", http.StatusServiceUnavailable)
+			return
+		}
+		r.Host = target.Host
+		proxy.ServeHTTP(w, r)
+	}))
+	t.Cleanup(front.Close)
+	s.config.Registry.URL = front.URL
+	s.produce(t, newEvent("first", 0))
+	r := s.start(t)
+	s.awaitSettled(t)
+
+	// A schema that the sender has not seen: ours with another doc, as an upstream team would have it.
+	text := strings.Replace(schemas.Latest(schema.CustomerEvents), "A customer's key action.", "Our own words.", 1)
+	reg, err := registry.New(registry.Config{URL: registryURL})
+	if err != nil {
+		t.Fatal(err)
+	}
+	id, err := reg.Register(t.Context(), s.config.Kafka.Topic("upstream")+"-value", text)
+	if err != nil || id == s.ids[schema.CustomerEvents] {
+		t.Fatalf("id %d, %v", id, err)
+	}
+	away.Store(true)
+	foreign := newEvent("foreign", 1)
+	s.produceRaw(t, &stream.Record{Key: []byte("foreign"), Value: avro.AppendEvent(nil, id, &foreign)})
+	awaitFailing(t, r, "registry", "red", func(err error) bool { return err != nil })
+	s.produce(t, newEvent("foreign", 2)) // behind the parked record, in its partition
+	others := 0
+	for i := range 30 { // two partitions of three go on
+		s.produce(t, newEvent(fmt.Sprintf("other-%d", i), 1))
+	}
+	s.braze.await(t, "other customers' events", func() bool {
+		others = len(s.braze.taken) - 1
+		return others >= 10
+	})
+	away.Store(false)
+	s.awaitSettled(t)
+	awaitFailing(t, r, "registry", "green", func(err error) bool { return err == nil })
+	r.drain(t)
+	s.assertLaw(t, map[outcome.Kind]int{outcome.Delivered: 33})
+}
+
+func TestADrainDoesNotWaitForTheBudgetOfAHalvedRequest(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	s.config.Braze.Rate = quota.Rate{Count: 1, Per: time.Hour}
+	s.braze.answer = func(int, request) (int, string) { return http.StatusBadRequest, `{"message":"no"}` }
+	s.produce(t, crowd(10, 1)...)
+	r := s.start(t)
+	s.braze.await(t, "the refusal of the whole", func() bool { return len(s.braze.requests) == 1 })
+	r.drain(t) // fails after a minute; the budget comes back in an hour
+	if n := len(s.receipts(t)); n != 0 {
+		t.Errorf("%d records were settled: nobody has found the culprit yet", n)
+	}
+}
+
+func TestARecordThatAlwaysDrawsA5xxTravelsAloneInTheEnd(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	var cured atomic.Bool
+	s.braze.answer = func(_ int, r request) (int, string) {
+		for _, e := range r.Events {
+			if e.ExternalID == "poison" && !cured.Load() {
+				return http.StatusInternalServerError, `{"message":"oops"}`
+			}
+		}
+		return http.StatusCreated, `{"message":"success"}`
+	}
+	s.produce(t, newEvent("poison", 0))
+	s.produce(t, crowd(40, 10)...)
+	s.produce(t, newEvent("poison", 1))
+	r := s.start(t)
+	s.awaitReceipts(t, 400)
+	s.braze.await(t, "the culprit without company", func() bool {
+		last := s.braze.requests[len(s.braze.requests)-1]
+		return !slices.ContainsFunc(last.Events, func(e sentEvent) bool { return e.ExternalID != "poison" })
+	})
+	cured.Store(true)
+	s.awaitSettled(t)
+	r.drain(t)
+	s.assertLaw(t, map[outcome.Kind]int{outcome.Delivered: 402})
 }
 
 func TestWhatIsNotMeantForBrazeIsSkippedWithAReceipt(t *testing.T) {

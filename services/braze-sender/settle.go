@@ -3,9 +3,11 @@ package brazesender
 import (
 	"context"
 	"fmt"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
+	"unicode/utf8"
 
 	"github.com/sluicehq/sluice/pkg/deadletter"
 	"github.com/sluicehq/sluice/pkg/outcome"
@@ -35,20 +37,36 @@ type settler struct {
 	failed   context.CancelCauseFunc
 
 	outstanding atomic.Int64 // records between the first step and the last
+	progress    atomic.Int64 // when the last of them came to its end, or the first began; Unix nanoseconds
 	mu          sync.Mutex
 	quiet       sync.Cond // outstanding has become zero
 }
 
+// overdue is how long no receipt may have become durable before nothing more is sent: what Braze has
+// and no receipt says is delivered again if this process dies.
+const overdue = 3 * time.Second
+
+// flowing reports whether Kafka takes what is settled.
+func (s *settler) flowing(now time.Time) bool {
+	return s.outstanding.Load() == 0 || now.UnixNano()-s.progress.Load() < int64(overdue)
+}
+
+func (s *settler) begin(n int) {
+	if s.outstanding.Add(int64(n)) == int64(n) {
+		s.progress.Store(time.Now().UnixNano())
+	}
+}
+
 // settle ends one record.
 func (s *settler) settle(it *item, what outcome.Outcome, a answer) {
-	s.outstanding.Add(1)
+	s.begin(1)
 	s.end(it, what, a, &stream.Record{}, nil)
 }
 
 // settleAll ends the records of a range that have a final outcome.
 func (s *settler) settleAll(f *flight, r span, a answer) {
 	n := r.to - r.from
-	s.outstanding.Add(int64(n))
+	s.begin(n)
 	slab := make([]stream.Record, n)
 	space := make([]byte, 0, n*receiptSize)
 	for i := r.from; i < r.to; i++ {
@@ -86,7 +104,7 @@ func (s *settler) write(d stream.Delivery, r receipt.Receipt, record *stream.Rec
 	space = r.Append(space, s.id)
 	*record = stream.Record{
 		Topic: s.topic, Partition: d.Partition().Number,
-		Key: d.Key(), Value: space[from:len(space):len(space)],
+		Key: fitKey(d.Key()), Value: space[from:len(space):len(space)],
 	}
 	s.receipts.Produce(context.Background(), record, func(r *stream.Record, err error) {
 		if err != nil {
@@ -106,7 +124,7 @@ func (s *settler) report(it *item, what outcome.Outcome, a answer) {
 	r := it.receipt(what, a)
 	record := &stream.Record{
 		Topic: s.topic, Partition: it.delivery.Partition().Number,
-		Key: it.delivery.Key(), Value: r.Append(nil, s.id),
+		Key: fitKey(it.delivery.Key()), Value: r.Append(nil, s.id),
 	}
 	s.receipts.Produce(context.Background(), record, func(_ *stream.Record, err error) {
 		if err != nil {
@@ -123,7 +141,11 @@ func (s *settler) fail(err error) {
 }
 
 func (s *settler) finish() {
-	if s.outstanding.Add(-1) == 0 {
+	left := s.outstanding.Add(-1)
+	if left%64 == 0 { // the clock is not free
+		s.progress.Store(time.Now().UnixNano())
+	}
+	if left == 0 {
 		s.mu.Lock()
 		s.quiet.Broadcast()
 		s.mu.Unlock()
@@ -147,12 +169,28 @@ func (s *settler) wait(ctx context.Context) {
 
 func (it *item) receipt(what outcome.Outcome, a answer) receipt.Receipt {
 	return receipt.Receipt{
-		EventID: it.event.ID, UserID: it.delivery.KeyText(),
+		EventID: fit(it.event.ID), UserID: fit(it.delivery.KeyText()),
 		Topic: it.delivery.Partition().Topic, Partition: it.delivery.Partition().Number, Offset: it.delivery.Offset(),
 		Outcome: what, Endpoint: endpointOf(a), Status: a.status, RequestID: a.requestID, Latency: a.latency,
 		Attempts: it.attempts, SettledAt: a.at,
 	}
 }
+
+// fit makes a text of a record fit for a receipt, whatever somebody has put there: a receipt that its
+// topic does not take would stop everything.
+func fit(text string) string {
+	if len(text) > maxID {
+		text = text[:maxID]
+	}
+	if !utf8.ValidString(text) {
+		text = strings.ToValidUTF8(text, "\ufffd")
+	}
+	return text
+}
+
+// fitKey is the key of a receipt: the record's own, cut where it is out of all bounds. The partition is
+// given beside it.
+func fitKey(key []byte) []byte { return key[:min(len(key), maxID)] }
 
 func endpointOf(a answer) string {
 	if a.requestID == "" {

@@ -10,7 +10,6 @@ import (
 	"github.com/sluicehq/sluice/pkg/event"
 	"github.com/sluicehq/sluice/pkg/ledger"
 	"github.com/sluicehq/sluice/pkg/outcome"
-	"github.com/sluicehq/sluice/pkg/retry"
 	"github.com/sluicehq/sluice/pkg/stream"
 )
 
@@ -29,31 +28,52 @@ func (s *Sender) Assigned(ctx context.Context, parts []*stream.Partition) error 
 // Revoked finishes what is under way for partitions that go to another member. The group assigns by
 // range, which revokes everything at once, so waiting for all settling is waiting for theirs.
 func (s *Sender) Revoked(ctx context.Context, parts []*stream.Partition) {
+	s.parking.forget(parts)
 	s.lane.release(ctx, parts)
 	s.settler.wait(ctx)
 	s.recall.forget(parts)
 }
 
-// Take decodes records and hands those that are to be sent to the lane.
+// Take decodes records and hands those that are to be sent to the lane. It never waits for the
+// registry, since no rebalance can happen while it runs: a record whose schema cannot be looked up is
+// parked, and so is everything behind it in its partition.
 func (s *Sender) Take(ctx context.Context, lent []stream.Delivery) error {
 	s.metrics.accepted.Add(float64(len(lent)))
+	s.parking.mu.Lock()
+	defer s.parking.mu.Unlock()
+	return s.lane.accept(ctx, s.decode(ctx, lent))
+}
+
+// decode returns the items that are to be sent. What is skipped or refused is settled, what cannot be
+// looked up is parked. The caller holds the parking's lock.
+func (s *Sender) decode(ctx context.Context, lent []stream.Delivery) []*item {
 	now := time.Now()
 	slab := make([]item, len(lent))
 	items := make([]*item, 0, len(lent))
 	for i, d := range lent {
+		if s.parking.behind(d) {
+			continue
+		}
 		if receipt, ok := s.recall.take(d); ok {
 			s.metrics.recalled(receipt.kind)
 			d.Settle(receipt.offset)
 			continue
 		}
+		if s.parking.asking && !s.decoder.Known(d.Value()) {
+			s.park(ctx, d) // asked already, and in vain
+			continue
+		}
 		it := &slab[i]
 		it.delivery = d
-		if !settleAfterReceipt {
-			d.Settle(ledger.NoReceipt)
-		}
 		what, err := s.read(ctx, it)
 		if err != nil {
-			return err
+			s.health.Set("registry", err)
+			s.log.Warn().Err(err).Msg("waiting for the schema registry")
+			s.park(ctx, d)
+			continue
+		}
+		if !settleAfterReceipt {
+			d.Settle(ledger.NoReceipt)
 		}
 		if what == send {
 			what = s.route(it, now)
@@ -64,34 +84,22 @@ func (s *Sender) Take(ctx context.Context, lent []stream.Delivery) error {
 		}
 		s.settler.settle(it, what, answer{at: now})
 	}
-	return s.lane.accept(ctx, items)
+	return items
 }
 
-// read decodes a record and holds its key to its user. It waits for a registry that cannot be asked:
-// a record that might be readable is never given up.
+// read decodes a record and holds its key to its user. An error says that the registry could not be
+// asked: a record that might be readable is never given up.
 func (s *Sender) read(ctx context.Context, it *item) (outcome.Outcome, error) {
-	for attempt := 0; ; attempt++ {
-		userID, err := s.decoder.Decode(ctx, it.delivery.Value(), &it.event)
-		if err == nil {
-			return checkKey(it.delivery.Key(), userID, &it.event), nil
-		}
-		if u, ok := avro.AsUnreadable(err); ok {
-			it.event = event.Event{}
-			return outcome.Outcome{Kind: outcome.Refused, Reason: u.Reason, Detail: u.Detail}, nil
-		}
-		s.health.Set("registry", err)
-		s.log.Warn().Err(err).Msg("waiting for the schema registry")
-		select {
-		case <-ctx.Done():
-			return outcome.Outcome{}, context.Cause(ctx) // the record stays on the topic
-		case <-time.After(patience.Next(attempt, 0)):
-		}
-		s.health.Set("registry", nil)
+	userID, err := s.decoder.Decode(ctx, it.delivery.Value(), &it.event)
+	if err == nil {
+		return checkKey(it.delivery.Key(), userID, &it.event), nil
 	}
+	it.event = event.Event{}
+	if u, ok := avro.AsUnreadable(err); ok {
+		return outcome.Outcome{Kind: outcome.Refused, Reason: u.Reason, Detail: u.Detail}, nil
+	}
+	return outcome.Outcome{}, err
 }
-
-// patience is how long to wait for what will come back by itself.
-var patience = retry.Schedule{Base: 200 * time.Millisecond, Cap: 15 * time.Second}
 
 // checkKey holds the record's key, its user_id and its identifiers to one another: where they differ
 // nobody can say whose order the record belongs to.

@@ -272,7 +272,7 @@ func testPause(t *testing.T, b *bench) {
 	m.await(t, "partitions", func() bool { return len(m.assigned) == partitions })
 	b.produce(t, 0, 40, 1)
 	awaitStats(t, c, "a paused partition", func(s stream.Stats) bool { return s.Paused == 1 })
-	held := c.Stats().Held
+	held := c.Stats().Ahead
 	if held < 10 || held >= 20 {
 		t.Errorf("the partition was paused %d records ahead of its commit, with a window of 10", held)
 	}
