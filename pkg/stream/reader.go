@@ -39,7 +39,8 @@ func Read(ctx context.Context, c Config, r Range, each func(*Record) error) erro
 		return fmt.Errorf("creating a Kafka reader: %w", err)
 	}
 	defer client.Close()
-	from, left, err := r.bounds(ctx, kadm.NewClient(client))
+	admin := kadm.NewClient(client)
+	from, left, err := r.bounds(ctx, admin)
 	if err != nil {
 		return err
 	}
@@ -47,7 +48,7 @@ func Read(ctx context.Context, c Config, r Range, each func(*Record) error) erro
 		return nil
 	}
 	client.AddConsumePartitions(map[string]map[int32]kgo.Offset{r.Topic: from})
-	return drain(ctx, client, left, r.Follow, each)
+	return r.drain(ctx, client, admin, left, each)
 }
 
 // bounds finds the first offset of each partition and the end of those that have anything to read.
@@ -88,18 +89,44 @@ func (r Range) bounds(ctx context.Context, admin *kadm.Client) (map[int32]kgo.Of
 	return from, left, nil
 }
 
+// quiet is how long nothing may come before the range is looked at again.
+const quiet = 5 * time.Second
+
+// forgetExpired drops partitions whose records up to the end were deleted while we read: by retention
+// or by somebody, and nothing will come of them.
+func (r Range) forgetExpired(ctx context.Context, admin *kadm.Client, left map[int32]int64) error {
+	starts, err := admin.ListStartOffsets(ctx, r.Topic)
+	if err != nil {
+		return fmt.Errorf("listing first offsets of %s: %w", r.Topic, err)
+	}
+	for partition, end := range left {
+		if start, ok := starts.Lookup(r.Topic, partition); ok && start.Err == nil && start.Offset >= end {
+			delete(left, partition)
+		}
+	}
+	return nil
+}
+
 // drain polls until every partition in left has come to its end.
-func drain(ctx context.Context, client *kgo.Client, left map[int32]int64, follow bool, each func(*Record) error) error {
+func (r Range) drain(ctx context.Context, client *kgo.Client, admin *kadm.Client, left map[int32]int64, each func(*Record) error) error {
+	follow := r.Follow
 	for follow || len(left) > 0 {
-		fetches := client.PollFetches(ctx)
+		poll, cancel := context.WithTimeout(ctx, quiet)
+		fetches := client.PollFetches(poll)
+		cancel()
 		if ctx.Err() != nil {
 			if follow {
 				return nil
 			}
 			return context.Cause(ctx)
 		}
+		if fetches.NumRecords() == 0 && !follow {
+			if err := r.forgetExpired(ctx, admin, left); err != nil {
+				return err
+			}
+		}
 		for _, e := range fetches.Errors() {
-			if !kerr.IsRetriable(e.Err) {
+			if !kerr.IsRetriable(e.Err) && !errors.Is(e.Err, context.DeadlineExceeded) {
 				return fmt.Errorf("reading %s/%d: %w", e.Topic, e.Partition, e.Err)
 			}
 		}
