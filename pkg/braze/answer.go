@@ -54,7 +54,9 @@ func (a Answer) MaybeApplied() bool {
 
 // Unreadable reports whether the batch was accepted with an answer that cannot be read: refusals of
 // single objects, if it named any, are lost.
-func (a Answer) Unreadable() bool { return a.Verdict == Accepted && strings.HasPrefix(a.Message, unreadable) }
+func (a Answer) Unreadable() bool {
+	return a.Verdict == Accepted && strings.HasPrefix(a.Message, unreadable)
+}
 
 const (
 	success    = "success"

@@ -1,3 +1,25 @@
+// Package chaos is the crash suite: the proof of what is promised about losing nothing, keeping every
+// user's order and doubling nothing without a reason.
+//
+// A run sends numbered events of many users through the front door while a schedule, drawn from a
+// seed, kills ingest and braze-sender in the middle of their work, lets a second sender come and go,
+// and takes one broker of three away; and while Braze is ill throughout. The services are the binaries
+// that are shipped, in processes of their own; Kafka is a real one. When all is quiet, what the run
+// has left behind is a [History], and [Check] holds it to the promise.
+//
+//	schedule.go        a seed becomes a schedule                                         pure
+//	chaos.go           what a run leaves behind
+//	checker.go         the laws, and the causes that excuse a duplicate                  pure
+//	report.go          the law in numbers, and what was broken
+//	harness_test.go    a story played with real processes; process_test.go starts and kills them
+//	load_test.go       the callers of the front door
+//	witness_test.go    the sandbox Braze, and who asked it for what
+//	papers_test.go     what stands on the topics; group_test.go, how far the senders' group is
+//	chaos_test.go      the suite, and the proof that it can fail
+//
+// A checker that never objects proves nothing. So its tests feed it small histories of every crime,
+// and the suite is run against builds of braze-sender that break a rule each (build tags
+// break_receipts and break_flights).
 package chaos
 
 import (

@@ -75,7 +75,7 @@ func TestTheCheckerNoticesBrokenBuilds(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			r := Check(play(t, story{
-				seed: 11, kills: 4, events: 10_000, users: 100,
+				seed: 11, kills: 5, events: 20_000, users: 200,
 				brokers: broker.Brokers(), registry: registry,
 				door: door, sender: build(t, "braze-sender", tc.tags...),
 				// Much is taken and committed early, and little sent at once.

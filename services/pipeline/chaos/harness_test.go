@@ -28,9 +28,10 @@ type story struct {
 	brokers  []string
 	cluster  *kafkatest.Cluster // nil where the brokers are left alone
 	registry string
-	door     string        // binaries
-	sender   string        //
-	env      []string      // of every process
+	door     string   // the binary
+	sender   string   // the binary
+	env      []string // of every process
+
 	ahead    int           // events that may be accepted beyond the schedule's next step
 	patience time.Duration // for the whole run
 	stall    time.Duration // after which nothing more will happen
@@ -132,7 +133,7 @@ func (r *run) play(ctx context.Context) error {
 			return errors.Join(fmt.Errorf("%v: %w", step, err), <-loaded)
 		}
 	}
-	r.load.limit.Store(int64(r.s.events))
+	r.load.allow(r.s.events)
 	if err := <-loaded; err != nil {
 		return err
 	}
@@ -159,6 +160,8 @@ func (r *run) open(ctx context.Context) error {
 		"KAFKA_BROKERS=" + strings.Join(r.s.brokers, ","),
 		"TOPIC_PREFIX=" + r.kafka.TopicPrefix,
 		"SCHEMA_REGISTRY_URL=" + r.s.registry,
+		// Reading thousands of small batches back, the race detector spends a minute on lz4's buffers.
+		"KAFKA_COMPRESSION=snappy",
 	}, r.s.env...)
 	r.door = r.newPost(Door, "ingest", r.s.door, func(string) []string {
 		return append(common, "INGEST_ADDR="+addr, "INGEST_KEYS=chaos:chaos-key")
@@ -323,37 +326,34 @@ var errStuck = errors.New("nothing goes on any more")
 
 // do waits for a step's moment and takes it.
 func (r *run) do(ctx context.Context, s Step) error {
-	r.load.limit.Store(int64(s.After + r.s.ahead))
-	before, moved := 0, time.Now()
-	err := until(ctx, 2*time.Millisecond, func() bool {
-		done := r.papers.done()
-		if done != before {
-			before, moved = done, time.Now()
-		}
-		return done >= s.After || time.Since(moved) > r.s.stall
-	})
+	r.load.allow(s.After + r.s.ahead)
+	watch := r.watchProgress()
+	err := until(ctx, 2*time.Millisecond, func() bool { return r.papers.done() >= s.After || watch() > r.s.stall })
 	switch {
 	case err != nil:
-		return fmt.Errorf("%w: %d records have their end", err, before)
-	case before < s.After:
+		return fmt.Errorf("%w: %d records have their end", err, r.papers.done())
+	case r.papers.done() < s.After:
 		return errStuck
 	}
 	switch s.Do {
 	case KillDoor:
-		return r.strike(ctx, s, r.door, r.load.posted.heard(), true)
+		return r.replace(ctx, s, r.door, r.load.posted.heard())
 	case KillSender:
 		victim := r.first
 		if s.Pick == 1 && r.second.child() != nil {
 			victim = r.second
 		}
-		return r.strike(ctx, s, victim, r.nextRequest(victim), true)
+		return r.replace(ctx, s, victim, r.nextRequest(victim))
 	case Join:
 		r.joined++
 		r.say("a second sender joins")
 		return r.second.start()
 	case Leave:
+		if err := r.catch(ctx, s, r.second, r.nextRequest(r.second)); err != nil {
+			return err
+		}
 		if s.Hard {
-			return r.strike(ctx, s, r.second, r.nextRequest(r.second), false)
+			return r.second.kill(ctx)
 		}
 		return r.second.leave(ctx)
 	case StopBroker:
@@ -373,34 +373,56 @@ func (r *run) nextRequest(p *post) <-chan struct{} {
 	return r.braze.nextOf(c.name)
 }
 
-// strike kills who stands on a post, a moment after its next request is on its way.
-func (r *run) strike(ctx context.Context, s Step, p *post, busy <-chan struct{}, restart bool) error {
-	more := time.NewTicker(50 * time.Millisecond) // to do, or it might wait for ever
-	defer more.Stop()
-	tooLong := time.NewTimer(time.Minute)
-	defer tooLong.Stop()
-	for waiting := true; waiting; {
-		select {
-		case <-busy:
-			waiting = false
-		case <-more.C:
-			r.load.limit.Add(int64(r.s.events/1000) + 1)
-		case <-tooLong.C:
-			return fmt.Errorf("%s makes no request", p.name)
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		}
-	}
-	if err := pause(ctx, s.Delay); err != nil {
+// replace kills who stands on a post in the middle of its work, and puts another in its place.
+func (r *run) replace(ctx context.Context, s Step, p *post, busy <-chan struct{}) error {
+	if err := r.catch(ctx, s, p, busy); err != nil {
 		return err
 	}
-	if err := p.kill(ctx); err != nil || !restart {
+	if err := p.kill(ctx); err != nil {
 		return err
 	}
 	if p.child() != nil {
 		return nil // it had ended by itself, and another stands there already
 	}
 	return p.start()
+}
+
+// catch waits until who stands on a post has a request under way. Where there is nothing left to do it
+// lets the load bring more, and where there is no more it does not wait in vain.
+func (r *run) catch(ctx context.Context, s Step, p *post, busy <-chan struct{}) error {
+	look := time.NewTicker(50 * time.Millisecond)
+	defer look.Stop()
+	watch := r.watchProgress()
+	for {
+		select {
+		case <-busy:
+			return pause(ctx, s.Delay)
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-look.C:
+		}
+		still := watch()
+		accepted := int(r.load.accepted.Load())
+		switch {
+		case accepted >= r.s.events && (p.role == Door || r.papers.done() >= accepted):
+			return nil
+		case still > r.s.stall:
+			return errStuck
+		case p.role == Door || still > 200*time.Millisecond:
+			r.load.allowMore() // a trickle, so that some is left for the rest of the schedule
+		}
+	}
+}
+
+// watchProgress returns how long it has been, whenever it is asked, that no record had its end.
+func (r *run) watchProgress() func() time.Duration {
+	before, moved := r.papers.done(), time.Now()
+	return func() time.Duration {
+		if done := r.papers.done(); done != before {
+			before, moved = done, time.Now()
+		}
+		return time.Since(moved)
+	}
 }
 
 // stopBroker takes a broker away, once the others have all that it has.

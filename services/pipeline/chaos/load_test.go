@@ -38,14 +38,13 @@ type load struct {
 	users  int
 	events int
 
-	// limit is how many events may be accepted so far: a little more than the schedule waits for, so
-	// that whoever is to be struck has something to do.
-	limit    atomic.Int64
 	accepted atomic.Int64
 	posted   bell // a request has been sent
 	client   http.Client
 
 	mu      sync.Mutex
+	begun   int // events that callers have taken on
+	limit   int // how many they may
 	asked   map[Event]Asking
 	strange []string
 }
@@ -74,6 +73,38 @@ func (l *load) run(ctx context.Context) error {
 	return <-failed
 }
 
+// take takes on n events, where that is allowed by now.
+func (l *load) take(n int) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.begun >= l.limit {
+		return false
+	}
+	l.begun += n
+	return true
+}
+
+// giveBack is for what a batch has no use for.
+func (l *load) giveBack(n int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.begun -= n
+}
+
+// allow lets callers take on so many events in all.
+func (l *load) allow(n int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.limit = max(l.limit, n)
+}
+
+// allowMore lets one caller take on one more batch, if they have none left.
+func (l *load) allowMore() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.limit = max(l.limit, l.begun+1)
+}
+
 // call is one caller.
 func (l *load) call(ctx context.Context, n int) error {
 	dice := rand.New(rand.NewPCG(l.seed, uint64(n)+100))
@@ -92,7 +123,7 @@ func (l *load) call(ctx context.Context, n int) error {
 		}
 	}
 	for len(mine) > 0 {
-		if err := until(ctx, 10*time.Millisecond, func() bool { return l.accepted.Load() < l.limit.Load() }); err != nil {
+		if err := until(ctx, 10*time.Millisecond, func() bool { return l.take(maxBatch) }); err != nil {
 			return fmt.Errorf("waiting for the schedule: %w", err)
 		}
 		var batch []Event
@@ -110,6 +141,7 @@ func (l *load) call(ctx context.Context, n int) error {
 			}
 		}
 		mine = kept
+		l.giveBack(maxBatch - len(batch))
 		for len(batch) > 0 {
 			left, err := l.post(ctx, batch)
 			if err != nil {

@@ -32,7 +32,7 @@ type Step struct {
 	// After is how many records must have had their end. It is the run's own progress and not time, so
 	// that a slow machine gets the same story, only slower.
 	After int
-	// Delay is how long after the victim's next request it is struck.
+	// Delay is how long after its next request whoever is to go is told.
 	Delay time.Duration
 	Do    Action
 	Hard  bool // SIGKILL where SIGTERM would do
@@ -78,7 +78,7 @@ func Plan(seed uint64, kills, events, brokers int) []Step {
 		between := func(a, b float64) int { return somewhere(from+a*length, from+b*length) }
 		steps = append(steps,
 			Step{After: between(0.05, 0.4), Do: Join},
-			Step{After: between(0.5, 0.95), Do: Leave, Hard: (i+first)%2 == 0, Delay: time.Duration(dice.Int64N(int64(40 * time.Millisecond)))},
+			Step{After: between(0.5, 0.95), Do: Leave, Hard: (i+first)%2 == 0}, // with a request just begun
 		)
 		if brokers > 1 {
 			steps = append(steps,
