@@ -31,6 +31,7 @@ type lane struct {
 	open     []release // not answered yet
 
 	gate gate
+	flow flow
 
 	leaveMu sync.Mutex
 	leaving chan struct{} // closed while partitions are being released
@@ -213,7 +214,7 @@ func (l *lane) dispatch(ctx context.Context, now time.Time) time.Time {
 		if until, closed := l.gate.closed(now, l.flights); closed {
 			return until
 		}
-		if !l.s.settler.flowing(now) {
+		if !l.flow.going(l.s.settler, now) {
 			l.s.tellKafka(false)
 			return now.Add(overdue / 10)
 		}

@@ -37,7 +37,8 @@ type settler struct {
 	failed   context.CancelCauseFunc
 
 	outstanding atomic.Int64 // records between the first step and the last
-	progress    atomic.Int64 // when the last of them came to its end, or the first began; Unix nanoseconds
+	ended       atomic.Int64 // how many have come to the last step
+	began       atomic.Int64 // when outstanding was last no longer zero; Unix nanoseconds
 	mu          sync.Mutex
 	quiet       sync.Cond // outstanding has become zero
 }
@@ -46,14 +47,25 @@ type settler struct {
 // and no receipt says is delivered again if this process dies.
 const overdue = 3 * time.Second
 
-// flowing reports whether Kafka takes what is settled.
-func (s *settler) flowing(now time.Time) bool {
-	return s.outstanding.Load() == 0 || now.UnixNano()-s.progress.Load() < int64(overdue)
+// flow is what its owner, the lane, has seen of a settler's progress.
+type flow struct {
+	ended int64
+	at    time.Time
+}
+
+// going reports whether Kafka takes what is settled: nothing is outstanding, or something has come to
+// its end not long ago.
+func (f *flow) going(s *settler, now time.Time) bool {
+	if ended := s.ended.Load(); ended != f.ended || s.outstanding.Load() == 0 {
+		f.ended, f.at = ended, now
+		return true
+	}
+	return now.Sub(f.at) < overdue || now.UnixNano()-s.began.Load() < int64(overdue)
 }
 
 func (s *settler) begin(n int) {
 	if s.outstanding.Add(int64(n)) == int64(n) {
-		s.progress.Store(time.Now().UnixNano())
+		s.began.Store(time.Now().UnixNano())
 	}
 }
 
@@ -141,11 +153,8 @@ func (s *settler) fail(err error) {
 }
 
 func (s *settler) finish() {
-	left := s.outstanding.Add(-1)
-	if left%64 == 0 { // the clock is not free
-		s.progress.Store(time.Now().UnixNano())
-	}
-	if left == 0 {
+	s.ended.Add(1)
+	if s.outstanding.Add(-1) == 0 {
 		s.mu.Lock()
 		s.quiet.Broadcast()
 		s.mu.Unlock()
