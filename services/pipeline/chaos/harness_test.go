@@ -343,13 +343,13 @@ func (r *run) do(ctx context.Context, s Step) error {
 		if s.Pick == 1 && r.second.child() != nil {
 			victim = r.second
 		}
-		return r.replace(ctx, s, victim, r.nextRequest(victim))
+		return r.replace(ctx, s, victim, r.braze.nextOf(victim.name))
 	case Join:
 		r.joined++
 		r.say("a second sender joins")
 		return r.second.start()
 	case Leave:
-		if err := r.catch(ctx, s, r.second, r.nextRequest(r.second)); err != nil {
+		if err := r.catch(ctx, s, r.second, r.braze.nextOf(r.second.name)); err != nil {
 			return err
 		}
 		if s.Hard {
@@ -362,15 +362,6 @@ func (r *run) do(ctx context.Context, s Step) error {
 		r.startBroker(ctx)
 	}
 	return nil
-}
-
-// nextRequest is closed when Braze gets the next request of who stands on the post.
-func (r *run) nextRequest(p *post) <-chan struct{} {
-	c := p.child()
-	if c == nil {
-		return nil
-	}
-	return r.braze.nextOf(c.name)
 }
 
 // replace kills who stands on a post in the middle of its work, and puts another in its place.

@@ -23,7 +23,7 @@ type witness struct {
 
 	mu    sync.Mutex
 	seen  map[int64]*sighting // by the sandbox's number of the request
-	bells map[string]*bell
+	bells map[string]*bell    // by post: who stands there may change while somebody waits
 	count int
 }
 
@@ -84,7 +84,8 @@ func (w *witness) ServeHTTP(out http.ResponseWriter, r *http.Request) {
 func (w *witness) arrived(sender string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.bell(sender).ring()
+	post, _, _ := strings.Cut(sender, ".")
+	w.bell(post).ring()
 	if w.count++; w.count%200 == 0 {
 		k := w.sandbox.Knobs()
 		k.Dialect = brazefake.DialectDelta
@@ -95,20 +96,20 @@ func (w *witness) arrived(sender string) {
 	}
 }
 
-func (w *witness) bell(sender string) *bell {
-	b := w.bells[sender]
+func (w *witness) bell(post string) *bell {
+	b := w.bells[post]
 	if b == nil {
 		b = &bell{}
-		w.bells[sender] = b
+		w.bells[post] = b
 	}
 	return b
 }
 
-// nextOf is closed when a sender's next request arrives.
-func (w *witness) nextOf(sender string) <-chan struct{} {
+// nextOf is closed when the next request arrives of whoever stands on a post.
+func (w *witness) nextOf(post string) <-chan struct{} {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.bell(sender).heard()
+	return w.bell(post).heard()
 }
 
 // notingWriter notes the status that goes out.
