@@ -107,6 +107,13 @@ func (a *Admin) CreateTopic(ctx context.Context, name string, partitions int32, 
 	return a.waitForTopic(ctx, name)
 }
 
+// Passing reports whether an error of an Admin may go away by itself: a broker that is starting, going
+// down, or not to be reached right now.
+func Passing(err error) bool {
+	var eof *kgo.ErrFirstReadEOF
+	return kerr.IsRetriable(err) || kgo.IsRetryableBrokerErr(err) || errors.As(err, &eof)
+}
+
 // waitForTopic waits until the topic's partitions have leaders.
 func (a *Admin) waitForTopic(ctx context.Context, name string) error {
 	tick := time.NewTicker(50 * time.Millisecond)

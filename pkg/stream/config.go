@@ -78,6 +78,11 @@ func (c Config) Topic(name string) string { return c.TopicPrefix + name }
 // Group is the consumer group on the cluster of the service that we call name.
 func (c Config) Group(name string) string { return c.TopicPrefix + name }
 
+// patient is an option for clients that work for long: a broker that is going down may close a
+// connection before its first answer, which the library otherwise takes for a wrong TLS or SASL setting
+// and does not try again. Short-lived clients go without it, so that such a setting is said at once.
+func patient() kgo.Opt { return kgo.AlwaysRetryEOF() }
+
 func (c Config) options() ([]kgo.Opt, error) {
 	opts := []kgo.Opt{
 		kgo.SeedBrokers(c.Brokers...),

@@ -94,6 +94,7 @@ func NewConsumer(c Config, o ConsumerOptions, h Handler) (*Consumer, error) {
 		last:   map[place]ledger.Position{},
 	}
 	k.opts = append(opts,
+		patient(),
 		kgo.ConsumerGroup(o.Group),
 		kgo.ConsumeTopics(o.Topics...),
 		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),

@@ -41,6 +41,7 @@ func NewProducer(c Config, o ProducerOptions) (*Producer, error) {
 		o.MaxBufferedBytes = 64 << 20
 	}
 	opts = append(opts,
+		patient(),
 		kgo.RequiredAcks(kgo.AllISRAcks()),
 		kgo.ProducerLinger(o.Linger),
 		kgo.ProducerBatchCompression(c.codec(), kgo.NoCompression()),

@@ -8,8 +8,10 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"time"
 
 	"github.com/sluicehq/sluice/pkg/registry"
+	"github.com/sluicehq/sluice/pkg/retry"
 	"github.com/sluicehq/sluice/pkg/schema"
 	"github.com/sluicehq/sluice/pkg/stream"
 )
@@ -32,7 +34,7 @@ func Prepare(ctx context.Context, kafka stream.Config, reg *registry.Client, nam
 			return nil, fmt.Errorf("there is no topic %s", name)
 		}
 		if kafka.CreateTopics {
-			if err := admin.CreateTopic(ctx, kafka.Topic(name), kafka.Partitions, topic.Configs()); err != nil {
+			if err := create(ctx, admin, kafka, topic); err != nil {
 				return nil, fmt.Errorf("asking Kafka (KAFKA_BROKERS): %w", err)
 			}
 		}
@@ -41,6 +43,25 @@ func Prepare(ctx context.Context, kafka stream.Config, reg *registry.Client, nam
 		}
 	}
 	return ids, nil
+}
+
+// patience is how long a starting service waits for a broker that is not there yet, or not any more.
+var patience = retry.Schedule{Base: 200 * time.Millisecond, Cap: 5 * time.Second, MaxElapsed: 20 * time.Second}
+
+func create(ctx context.Context, admin *stream.Admin, kafka stream.Config, topic schema.Topic) error {
+	began := time.Now()
+	for attempt := 0; ; attempt++ {
+		err := admin.CreateTopic(ctx, kafka.Topic(topic.Name), kafka.Partitions, topic.Configs())
+		wait := patience.Next(attempt, 0)
+		if err == nil || !stream.Passing(err) || patience.Spent(time.Since(began)+wait) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-time.After(wait):
+		}
+	}
 }
 
 // Difference is one way in which a topic is not as it ought to be.

@@ -36,7 +36,7 @@ var arrows = map[string]string{
 	"pkg/stream/embedded":   "",
 	"pkg/stream/streamtest": "pkg/stream pkg/ledger",
 	"pkg/deadletter":        "pkg/stream pkg/avro pkg/schema",
-	"pkg/topics":            "pkg/stream pkg/registry pkg/schema",
+	"pkg/topics":            "pkg/stream pkg/registry pkg/schema pkg/retry",
 
 	// Destinations.
 	"pkg/braze":                   "pkg/config pkg/quota pkg/braze/internal/jsonscan",
