@@ -3,6 +3,7 @@ package brazesender
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/sluicehq/sluice/pkg/braze"
@@ -33,6 +34,8 @@ type lane struct {
 	gate gate
 	flow flow
 
+	// Until calm the attributes that an earlier owner of our users wrote may not have been applied.
+	calm    atomic.Int64 // Unix nanoseconds
 	leaveMu sync.Mutex
 	leaving chan struct{} // closed while partitions are being released
 	spare   []*flight
@@ -254,7 +257,7 @@ func (l *lane) pack(now time.Time) *flight {
 		from := len(f.items)
 		var why shareEnd
 		var until time.Time
-		f.items, why, until = u.share(f.items, &r, now)
+		f.items, why, until = u.share(f.items, &r, now, time.Unix(0, l.calm.Load()))
 		switch {
 		case len(f.items) > from:
 			u.state = busy

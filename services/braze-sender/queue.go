@@ -159,7 +159,9 @@ const (
 // then events) leaves as it is: once an event is in, no attributes may follow. Attribute sets with
 // no event between them fold into one object where nothing is lost by it. When spacing ends the
 // share, until says when to look again.
-func (u *user) share(taken []*item, r *room, now time.Time) (_ []*item, why shareEnd, until time.Time) {
+//
+// Until calm no attributes go at all: an earlier owner may have written some a moment ago.
+func (u *user) share(taken []*item, r *room, now, calm time.Time) (_ []*item, why shareEnd, until time.Time) {
 	u.forget(now)
 	var folded []*item // whose attributes make one object
 	events := false
@@ -168,6 +170,9 @@ func (u *user) share(taken []*item, r *room, now time.Time) (_ []*item, why shar
 		if it.hasAttributes() {
 			if events {
 				return taken, orderEnds, until
+			}
+			if calm.After(now) {
+				return taken, spacingEnds, calm
 			}
 			if until, conflict := u.conflict(it); conflict {
 				return taken, spacingEnds, until

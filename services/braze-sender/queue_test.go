@@ -66,7 +66,7 @@ func TestShareNeverRearrangesAUser(t *testing.T) {
 				u.push(record(t, fmt.Sprint(i+1), r.attributes, r.event))
 			}
 			r := newRoom(braze.Config{MaxObjects: 75})
-			taken, why, _ := u.share(nil, &r, time.Now())
+			taken, why, _ := u.share(nil, &r, time.Now(), time.Time{})
 			if diff := cmp.Diff(c.want, names(taken)); diff != "" {
 				t.Errorf("(-want +got)\n%s", diff)
 			}
@@ -84,21 +84,40 @@ func TestAttributesOfOneKeyKeepTheirDistance(t *testing.T) {
 	r := newRoom(braze.Config{MaxObjects: 75})
 
 	u.push(record(t, "1", `{"city":"Wien"}`, false))
-	if taken, _, _ := u.share(nil, &r, now); len(taken) != 1 {
+	if taken, _, _ := u.share(nil, &r, now, time.Time{}); len(taken) != 1 {
 		t.Fatal("another attribute has to wait for nothing")
 	}
 	u.push(record(t, "2", `{"plan":"gold"}`, false))
-	if taken, _, _ := u.share(nil, &r, now); len(taken) != 1 {
+	if taken, _, _ := u.share(nil, &r, now, time.Time{}); len(taken) != 1 {
 		t.Fatal("the same value again has to wait for nothing: either order ends in it")
 	}
 	u.push(record(t, "3", `{"plan":"free"}`, false))
-	taken, why, until := u.share(nil, &r, now)
+	taken, why, until := u.share(nil, &r, now, time.Time{})
 	if len(taken) != 0 || why != spacingEnds || !until.Equal(now.Add(2*time.Second)) {
 		t.Fatalf("another value was taken (%v) or waits for the wrong time (%v)", names(taken), until)
 	}
 	u.push(record(t, "4", `{"plan":"none"}`, false)) // while waiting, they fold
-	if taken, _, _ := u.share(nil, &r, until); len(taken) != 2 {
+	if taken, _, _ := u.share(nil, &r, until, time.Time{}); len(taken) != 2 {
 		t.Fatalf("after the spacing: %v", names(taken))
+	}
+}
+
+func TestAttributesOfAnEarlierOwnerAreGivenTimeToo(t *testing.T) {
+	now := time.Now()
+	calm := now.Add(2 * time.Second)
+	u := &user{}
+	u.push(record(t, "1", "", true))
+	u.push(record(t, "2", `{"plan":"gold"}`, true))
+	r := newRoom(braze.Config{MaxObjects: 75})
+	taken, _, _ := u.share(nil, &r, now, calm)
+	if diff := cmp.Diff([]string{"1"}, names(taken)); diff != "" {
+		t.Errorf("right after a takeover (-want +got)\n%s", diff)
+	}
+	if taken, why, until := u.share(nil, &r, now, calm); len(taken) != 0 || why != spacingEnds || !until.Equal(calm) {
+		t.Errorf("attributes were taken: %v, or wait for %v", names(taken), until)
+	}
+	if taken, _, _ := u.share(nil, &r, calm, calm); len(taken) != 1 {
+		t.Errorf("once it is calm: %v", names(taken))
 	}
 }
 
@@ -156,7 +175,7 @@ func FuzzShare(f *testing.F) {
 		queued := u.objects
 		for n := 0; u.first != nil; n++ {
 			r := newRoom(config)
-			taken, _, _ := u.share(nil, &r, time.Now())
+			taken, _, _ := u.share(nil, &r, time.Now(), time.Time{})
 			if len(taken) == 0 {
 				t.Fatalf("nothing fits into an empty request of %d", limit)
 			}

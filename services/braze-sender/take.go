@@ -19,6 +19,7 @@ func (s *Sender) Assigned(ctx context.Context, parts []*stream.Partition) error 
 	if err != nil {
 		return err
 	}
+	s.lane.calm.Store(time.Now().Add(s.config.Sender.UserSpacing).UnixNano())
 	// The replicas of this service divide Braze's budget as they divide the partitions: without a word.
 	s.lane.quota.SetShare(float64(len(parts)) / float64(parts[0].Of))
 	s.log.Info().Int("partitions", len(parts)).Int("recalled", n).Msg("receipts read")
