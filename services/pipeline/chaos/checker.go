@@ -255,6 +255,7 @@ func (c *checker) braze() {
 	turn := map[string]int{}
 	had := map[Event]bool{}
 	marks := map[string][2]int{} // by user: the newest mark, the last one
+	marked := map[Event]bool{}   // whose attribute Braze has had
 	for i := range c.h.Requests {
 		q := &c.h.Requests[i]
 		if n := len(q.Events) + len(q.Marks); n > c.h.Most {
@@ -265,7 +266,12 @@ func (c *checker) braze() {
 		}
 		for _, o := range q.Marks {
 			if !o.Refused {
-				marks[o.User] = [2]int{max(marks[o.User][0], o.Seq), o.Seq}
+				// A duplicate that a crash explains may bring an older attribute back: its successors
+				// had their receipts, late, and were not sent again. Only news may not be older.
+				if !marked[o.Event] || o.Seq > marks[o.User][1] {
+					marks[o.User] = [2]int{max(marks[o.User][0], o.Seq), o.Seq}
+				}
+				marked[o.Event] = true
 			}
 		}
 		for _, o := range q.Events {
