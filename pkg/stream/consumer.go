@@ -32,6 +32,9 @@ type ConsumerOptions struct {
 	Group    string   // on the cluster
 	Topics   []string // on the cluster
 	Receipts string   // the topic, on the cluster, where the handler leaves its receipts
+	// ReceiptsBy is the producer that writes them, and no other does: what an earlier owner's still has
+	// on its way when we take a partition over does not count any more.
+	ReceiptsBy *Producer
 
 	// WindowRecords bounds the records lent out and not settled over all partitions: beyond it nothing
 	// is polled. It is also how far one partition may be ahead of its commit: beyond it that partition
@@ -72,6 +75,9 @@ const maxPoll = 5_000 // records handed over at once
 
 // NewConsumer joins no group yet: Run does.
 func NewConsumer(c Config, o ConsumerOptions, h Handler) (*Consumer, error) {
+	if o.Receipts != "" && o.ReceiptsBy == nil {
+		return nil, errors.New("creating the Kafka consumer: a receipts' topic, and nobody who writes to it")
+	}
 	if o.WindowRecords == 0 {
 		o.WindowRecords = 40_000
 	}

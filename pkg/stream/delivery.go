@@ -16,11 +16,18 @@ type Partition struct {
 	Start  ledger.Position // where the books were opened: what the predecessor left
 
 	books    *ledger.Ledger
+	fences   fences // the last is our own
 	consumer *Consumer
 	records  atomic.Int64 // lent out and not settled
 	bytes    atomic.Int64 // of their values
 	paused   atomic.Bool
 	gone     atomic.Bool // revoked or lost: settling has no effect any more
+}
+
+// Counts reports whether a record of the receipts' topic is to be believed: whoever wrote it owned the
+// partition then, and it stood there before we took over.
+func (p *Partition) Counts(receipt *Record) bool {
+	return receipt.Offset < p.fences[len(p.fences)-1].From && p.fences.count(receipt.Offset, receipt.ProducerID)
 }
 
 // HoldReceipts says that an earlier owner has settled records below the offset until whose receipts

@@ -7,8 +7,12 @@ func TestOnlyANoteOfOursCounts(t *testing.T) {
 		want int64
 		ok   bool
 	}{
-		`{"receipts_from":42}`:                   {42, true},
-		`{"receipts_from":0,"later_field":"x"}`:  {0, true},
+		`{"receipts_from":42}`:                       {42, true},
+		`{"receipts_from":0,"later_field":"x"}`:      {0, true},
+		`{"receipts_from":7,"fences":[[5,1]]}`:       {7, true},
+		`{"receipts_from":7,"fences":[[5]]}`:         {7, true}, // as JSON goes: the rest is 0, a producer that is nobody's
+		`{"receipts_from":7,"fences":[[5,1],3]}`:     {0, false},
+		`{"receipts_from":7,"fences":[[5,1],[4,2]]}`: {7, false},
 		``:                                       {0, false}, // another tool moved the offset
 		`consumer-1-5f3e`:                        {0, false}, // a plain client's member id
 		`{"receipts_from":-1}`:                   {0, false},

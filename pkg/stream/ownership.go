@@ -1,10 +1,12 @@
 package stream
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -17,9 +19,10 @@ import (
 )
 
 // note is what a commit says beside the offset: where the receipts of records that were settled
-// beyond it begin. It is kept in the commit's metadata.
+// beyond it begin, and whose receipts count. It is kept in the commit's metadata.
 type note struct {
-	ReceiptsFrom int64 `json:"receipts_from"`
+	ReceiptsFrom int64  `json:"receipts_from"`
+	Fences       fences `json:"fences,omitempty"`
 }
 
 // parseNote reads the metadata of a commit. A commit without a note was made by another tool on
@@ -32,7 +35,8 @@ func parseNote(metadata string) (note, bool) {
 	if err := json.Unmarshal([]byte(metadata), &n); err != nil || n.ReceiptsFrom < 0 {
 		return note{}, false
 	}
-	return n, true
+	rising := func(a, b fence) int { return cmp.Compare(a.From, b.From) }
+	return n, slices.IsSortedFunc(n.Fences, rising)
 }
 
 // onAssigned takes partitions over where their last owner closed the books. It tries until it can:
@@ -103,7 +107,11 @@ func (k *Consumer) open(ctx context.Context, assigned map[string][]int32) ([]*Pa
 		return nil, fmt.Errorf("listing first offsets: %w", err)
 	}
 	var receipts kadm.ListedOffsets
+	var writer int64
 	if k.o.Receipts != "" {
+		if writer, err = k.o.ReceiptsBy.id(ctx); err != nil {
+			return nil, err
+		}
 		if receipts, err = k.admin.ListEndOffsets(ctx, k.o.Receipts); err != nil {
 			return nil, fmt.Errorf("listing last receipts: %w", err)
 		}
@@ -122,6 +130,7 @@ func (k *Consumer) open(ctx context.Context, assigned map[string][]int32) ([]*Pa
 				}
 				pos.Receipt = end.Offset
 			}
+			end, earlier := pos.Receipt, fences(nil)
 			c, ok := committed.Lookup(topic, number)
 			if ok && c.Err != nil { // not "never committed": starting over would deliver a week again
 				return nil, fmt.Errorf("fetching the committed offset of %s/%d: %w", topic, number, c.Err)
@@ -129,7 +138,7 @@ func (k *Consumer) open(ctx context.Context, assigned map[string][]int32) ([]*Pa
 			if ok && c.At >= 0 {
 				pos.Offset = c.At
 				if n, ok := parseNote(c.Metadata); ok {
-					pos.Receipt = min(pos.Receipt, n.ReceiptsFrom)
+					pos.Receipt, earlier = min(end, n.ReceiptsFrom), n.Fences
 				}
 			} else {
 				start, ok := starts.Lookup(topic, number)
@@ -140,7 +149,7 @@ func (k *Consumer) open(ctx context.Context, assigned map[string][]int32) ([]*Pa
 			}
 			parts = append(parts, &Partition{
 				Topic: topic, Number: number, Of: len(starts[topic]), Start: pos,
-				books: ledger.New(pos.Offset, pos.Receipt), consumer: k,
+				books: ledger.New(pos.Offset, pos.Receipt), fences: earlier.raise(end, writer), consumer: k,
 			})
 		}
 	}
@@ -237,6 +246,7 @@ func (k *Consumer) commit(ctx context.Context, parts []*Partition) error {
 		}
 	}
 	moved := map[place]ledger.Position{}
+	notes := map[place]note{}
 	offsets := map[string]map[int32]kgo.EpochOffset{}
 	for _, part := range parts {
 		at := place{part.Topic, part.Number}
@@ -245,6 +255,7 @@ func (k *Consumer) commit(ctx context.Context, parts []*Partition) error {
 			continue
 		}
 		moved[at] = pos
+		notes[at] = note{pos.Receipt, part.fences.since(pos.Receipt)}
 		if offsets[part.Topic] == nil {
 			offsets[part.Topic] = map[int32]kgo.EpochOffset{}
 		}
@@ -259,7 +270,7 @@ func (k *Consumer) commit(ctx context.Context, parts []*Partition) error {
 		for i := range req.Topics {
 			for j := range req.Topics[i].Partitions {
 				p := &req.Topics[i].Partitions[j]
-				text, err := json.Marshal(note{moved[place{req.Topics[i].Topic, p.Partition}].Receipt})
+				text, err := json.Marshal(notes[place{req.Topics[i].Topic, p.Partition}])
 				if err != nil {
 					return err
 				}

@@ -93,6 +93,16 @@ func (p *Producer) Flush(ctx context.Context) error {
 // Ping asks a broker for a sign of life.
 func (p *Producer) Ping(ctx context.Context) error { return p.client.Ping(ctx) }
 
+// id is the number that the broker knows the producer by. It stays the same as long as the producer
+// lives, but for some ten thousand failures in a row.
+func (p *Producer) id(ctx context.Context) (int64, error) {
+	id, _, err := p.client.ProducerID(ctx)
+	if err != nil {
+		return 0, fmt.Errorf("asking for a producer id: %w", err)
+	}
+	return id, nil
+}
+
 // Close gives up what is still on its way; Flush first.
 func (p *Producer) Close() { p.client.Close() }
 

@@ -18,6 +18,8 @@ type Range struct {
 	// the beginning, or from Since on.
 	From  map[int32]int64
 	Since time.Time
+	// Until names offsets before which to end, where that is earlier than the end that the topic has.
+	Until map[int32]int64
 	// Follow keeps reading behind the end that the topic has now, until the context ends.
 	Follow bool
 }
@@ -71,19 +73,27 @@ func (r Range) bounds(ctx context.Context, admin *kadm.Client) (map[int32]kgo.Of
 		return nil, nil, fmt.Errorf("listing last offsets of %s: %w", r.Topic, err)
 	}
 	from, left := map[int32]kgo.Offset{}, map[int32]int64{}
+	known := false
 	ends.Each(func(end kadm.ListedOffset) {
 		wanted, named := r.From[end.Partition]
 		if r.From != nil && !named {
 			return
 		}
+		known = true
 		start, _ := starts.Lookup(r.Topic, end.Partition)
-		first := max(start.Offset, wanted)
+		first, last := max(start.Offset, wanted), end.Offset
+		if until, ok := r.Until[end.Partition]; ok {
+			last = min(last, until)
+		}
+		if first >= last && !r.Follow {
+			return // fetching what nobody wants would only keep the broker busy
+		}
 		from[end.Partition] = kgo.NewOffset().At(first)
-		if first < end.Offset {
-			left[end.Partition] = end.Offset
+		if first < last {
+			left[end.Partition] = last
 		}
 	})
-	if len(from) == 0 {
+	if !known {
 		return nil, nil, fmt.Errorf("reading %s: it has none of the partitions wanted", r.Topic)
 	}
 	return from, left, nil
@@ -133,11 +143,14 @@ func (r Range) drain(ctx context.Context, client *kgo.Client, admin *kadm.Client
 		var failed error
 		fetches.EachRecord(func(rec *Record) {
 			end, bounded := left[rec.Partition]
-			if failed != nil || !follow && (!bounded || rec.Offset >= end) {
-				return
-			}
 			if bounded && rec.Offset+1 >= end {
 				delete(left, rec.Partition)
+				if !follow { // others go on
+					client.PauseFetchPartitions(map[string][]int32{rec.Topic: {rec.Partition}})
+				}
+			}
+			if failed != nil || !follow && (!bounded || rec.Offset >= end) {
+				return
 			}
 			if !rec.Attrs.IsControl() {
 				failed = each(rec)

@@ -43,7 +43,7 @@ func (c *recall) read(ctx context.Context, kafka stream.Config, receipts string,
 			return nil // not one of ours, or not an end: the record is sent, which is the safe side
 		}
 		for _, p := range byNumber[r.Partition] {
-			if slip.Topic == p.Topic && slip.Partition == p.Number && slip.Offset >= p.Start.Offset && r.Offset >= p.Start.Receipt {
+			if slip.Topic == p.Topic && slip.Partition == p.Number && slip.Offset >= p.Start.Offset && r.Offset >= p.Start.Receipt && p.Counts(r) {
 				if found[p] == nil {
 					found[p] = map[int64]recalled{}
 				}

@@ -131,6 +131,7 @@ func Open(ctx context.Context, c Config, p *daemon.Process) (daemon.Service, err
 		Group:         c.Kafka.Group(Name),
 		Topics:        []string{c.Kafka.Topic(schema.CustomerEvents)},
 		Receipts:      c.Kafka.Topic(schema.BrazeDeliveries),
+		ReceiptsBy:    receipts,
 		WindowRecords: c.Sender.Window,
 		WindowBytes:   c.Sender.WindowBytes,
 		CommitEvery:   c.Sender.CommitEvery,

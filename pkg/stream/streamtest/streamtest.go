@@ -26,6 +26,7 @@ func Run(t *testing.T, brokers []string) {
 		"a partition too far ahead is paused until it is relieved":                              testPause,
 		"no more is lent out than the window allows":                                            testRoom,
 		"a second member takes over without a record delivered twice":                           testHandover,
+		"a receipt that comes when its writer's partition is another's does not count":          testLateReceipt,
 		"an offset moved by another tool means: deliver again":                                  testMovedOffset,
 		"reading a range ends where the topic ended":                                            testRead,
 		"a topic that exists is left alone, one that is missing is created":                     testAdmin,
@@ -162,6 +163,9 @@ func (b *bench) join(t *testing.T, o stream.ConsumerOptions, onTake func(d strea
 	m := &member{onTake: onTake, result: make(chan error, 1)}
 	m.changed.L = &m.mu
 	o.Group, o.Topics, o.Receipts, o.Log = b.group, []string{b.topic}, b.receipts, zerolog.Nop()
+	if o.ReceiptsBy == nil {
+		o.ReceiptsBy = b.producer
+	}
 	if o.CommitEvery == 0 {
 		o.CommitEvery = 50 * time.Millisecond
 	}
@@ -257,6 +261,65 @@ func testSuccessor(t *testing.T, b *bench) {
 		t.Errorf("receipts found from %d on: %v, want %v", start.Receipt, found, want)
 	}
 	m2.leave(t)
+}
+
+func testLateReceipt(t *testing.T, b *bench) {
+	b.produce(t, 0, 10, 1)
+	// Each owner has a producer of its own; the first one's goes on after its consumer has left, as the
+	// requests of a killed process do that stand in the broker's socket.
+	writers := make([]*stream.Producer, 3)
+	for i := range writers {
+		p, err := stream.NewProducer(b.config, stream.ProducerOptions{ByPartition: []string{b.receipts}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(p.Close)
+		writers[i] = p
+	}
+	write := func(i int, number int32, what string) {
+		if err := writers[i].ProduceAll(t.Context(), &stream.Record{Topic: b.receipts, Partition: number, Value: []byte(what)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var number int32
+	counted := func(m *member) (words []string) {
+		for _, p := range m.assigned {
+			if p.Number != number {
+				continue
+			}
+			err := stream.Read(t.Context(), b.config, stream.Range{Topic: b.receipts, From: map[int32]int64{number: p.Start.Receipt}}, func(r *stream.Record) error {
+				if p.Counts(r) {
+					words = append(words, string(r.Value))
+				}
+				return nil
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		return words
+	}
+	m1, _ := b.join(t, stream.ConsumerOptions{ReceiptsBy: writers[0]}, nil)
+	m1.await(t, "all records", func() bool { return len(m1.lent) == 10 })
+	number = m1.lent[0].Partition().Number
+	write(0, number, "first owner, in time")
+	m1.leave(t)
+
+	m2, _ := b.join(t, stream.ConsumerOptions{ReceiptsBy: writers[1]}, nil)
+	m2.await(t, "all records", func() bool { return len(m2.lent) == 10 })
+	write(0, number, "first owner, too late")
+	write(1, number, "second owner")
+	if got := fmt.Sprint(counted(m2)); got != "[first owner, in time]" {
+		t.Errorf("to the second owner count %s", got)
+	}
+	m2.leave(t)
+
+	m3, _ := b.join(t, stream.ConsumerOptions{ReceiptsBy: writers[2]}, nil)
+	m3.await(t, "all records", func() bool { return len(m3.lent) == 10 })
+	if got := fmt.Sprint(counted(m3)); got != "[first owner, in time second owner]" {
+		t.Errorf("to the third owner count %s", got)
+	}
+	m3.leave(t)
 }
 
 func testPause(t *testing.T, b *bench) {

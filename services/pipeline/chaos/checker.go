@@ -254,8 +254,7 @@ var never = time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)
 func (c *checker) braze() {
 	turn := map[string]int{}
 	had := map[Event]bool{}
-	marks := map[string][2]int{} // by user: the newest mark, the last one
-	marked := map[Event]bool{}   // whose attribute Braze has had
+	marks := map[string][]mark{} // by user, in order of arrival
 	for i := range c.h.Requests {
 		q := &c.h.Requests[i]
 		if n := len(q.Events) + len(q.Marks); n > c.h.Most {
@@ -266,12 +265,7 @@ func (c *checker) braze() {
 		}
 		for _, o := range q.Marks {
 			if !o.Refused {
-				// A duplicate that a crash explains may bring an older attribute back: its successors
-				// had their receipts, late, and were not sent again. Only news may not be older.
-				if !marked[o.Event] || o.Seq > marks[o.User][1] {
-					marks[o.User] = [2]int{max(marks[o.User][0], o.Seq), o.Seq}
-				}
-				marked[o.Event] = true
+				marks[o.User] = append(marks[o.User], mark{o.Seq, q})
 			}
 		}
 		for _, o := range q.Events {
@@ -289,13 +283,26 @@ func (c *checker) braze() {
 		}
 	}
 	for _, user := range sorted(marks, cmp.Compare[string]) {
-		if m := marks[user]; m[0] != m[1] {
-			c.find(Disorder, "the profile of %s ends with the attribute of event %d, which is older than that of %d", user, m[1], m[0])
+		had := marks[user]
+		newest := slices.MaxFunc(had, func(a, b mark) int { return cmp.Compare(a.seq, b.seq) })
+		if last := had[len(had)-1]; last.seq != newest.seq {
+			c.find(Disorder, "the profile of %s ends with the attribute of event %d, which is older than that of %d: %v", user, last.seq, newest.seq, had)
 		}
 	}
 	for _, s := range c.h.Sandbox {
 		c.find(Sandbox, "%s", s)
 	}
+}
+
+// mark is an attribute that Braze was given: that of the event with the number.
+type mark struct {
+	seq int
+	by  *Request
+}
+
+// String is how a finding says it.
+func (m mark) String() string {
+	return fmt.Sprintf("%d at %s (answered %d to %s)", m.seq, clock(m.by.Arrived), m.by.Status, m.by.Sender)
 }
 
 // doubles looks for the cause of every application of an event behind its first. An application was
