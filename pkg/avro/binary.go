@@ -2,6 +2,7 @@ package avro
 
 import (
 	"encoding/binary"
+	"math"
 	"time"
 	"unsafe"
 )
@@ -157,4 +158,26 @@ func (r *Reader) Bool(field string) bool {
 	b := r.body[0] == 1
 	r.body = r.body[1:]
 	return b
+}
+
+// What a reader is given of an array at once, whatever the array claims: goavro's bound for a block,
+// and the items that memory is asked for before one of them is read.
+const (
+	longestBlock = 10_000
+	atOnce       = 256
+)
+
+// Block reads how many items of an array come next; 0 is the array's end. Each item has at least so
+// many bytes, so that an array cannot claim more than there can be.
+func (r *Reader) Block(field string, least int) int {
+	n := r.Long(field)
+	if n < 0 && n != math.MinInt64 {
+		n = -n
+		r.Long(field) // the block's size in bytes, for those who pass over it
+	}
+	if n < 0 || n > longestBlock || n > int64(len(r.body)/least) {
+		r.fail(field + ": it claims more items than there are")
+		return 0
+	}
+	return int(n)
 }

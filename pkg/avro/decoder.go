@@ -3,46 +3,70 @@ package avro
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
-	"time"
 
 	"github.com/twmb/avro"
 
-	"github.com/sluicehq/sluice/pkg/event"
-	"github.com/sluicehq/sluice/pkg/schema"
 	"github.com/sluicehq/sluice/schemas"
 )
 
-// EventDecoder reads records of customer.events, whoever wrote them. It may be shared.
-type EventDecoder struct {
+// Decoder reads records of one topic, whoever wrote them. It may be shared.
+type Decoder[T any] struct {
 	source Source
-	plans  sync.Map // schema id → eventPlan; ids never change their meaning
+	kind   *kind[T]
+	plans  sync.Map // schema id → plan[T]; ids never change their meaning
 }
 
-// eventPlan reads a body written with one schema.
-type eventPlan func(body []byte, e *event.Event) (userID string, err error)
+// plan reads a body written with one schema.
+type plan[T any] func(body []byte, v *T) (userID string, err error)
 
-// NewEventDecoder asks source for each schema id once.
-func NewEventDecoder(source Source) *EventDecoder { return &EventDecoder{source: source} }
+// kind is how a topic's records are read.
+type kind[T any] struct {
+	text    string // our own newest schema
+	schema  *avro.Schema
+	read    plan[T]                               // what was written with exactly that
+	foreign func(resolved *avro.Schema) plan[T]   // what was written with another
+	check   func(writer []avro.SchemaField) error // of another's fields, what resolution does not see
+}
 
-// Decode reads a record's value into e, which aliases it, and returns the user_id it states. An
+// kindOf is a topic's kind, by its record type. W is version 1 of the record as the resolving decoder
+// fills it, and fill moves it to where it belongs.
+func kindOf[T, W any](recordType string, read plan[T], check func([]avro.SchemaField) error, fill func(w *W, v *T) (userID string, err error)) *kind[T] {
+	text := schemas.Latest(recordType)
+	return &kind[T]{text: text, schema: avro.MustParse(text), read: read, check: check, foreign: func(resolved *avro.Schema) plan[T] {
+		return func(body []byte, v *T) (string, error) {
+			var w W
+			rest, err := resolved.Decode(body, &w)
+			if err != nil {
+				return "", &Unreadable{Reason: "undecodable", Detail: err.Error()}
+			}
+			if len(rest) > 0 {
+				return "", &Unreadable{Reason: "undecodable", Detail: "bytes are left over behind the last field"}
+			}
+			return fill(&w, v)
+		}
+	}}
+}
+
+// Decode reads a record's value into v, which aliases it, and returns the user_id it states. An
 // *Unreadable error is final; any other says that the registry could not be asked.
-func (d *EventDecoder) Decode(ctx context.Context, value []byte, e *event.Event) (userID string, err error) {
+func (d *Decoder[T]) Decode(ctx context.Context, value []byte, v *T) (userID string, err error) {
 	id, body, err := Split(value)
 	if err != nil {
 		return "", err
 	}
-	plan, ok := d.plans.Load(id)
+	known, ok := d.plans.Load(id)
 	if !ok {
-		if plan, err = d.learn(ctx, id); err != nil {
+		if known, err = d.learn(ctx, id); err != nil {
 			return "", err
 		}
 	}
-	return plan.(eventPlan)(body, e)
+	return known.(plan[T])(body, v)
 }
 
 // Known reports whether a value can be judged without asking the source.
-func (d *EventDecoder) Known(value []byte) bool {
+func (d *Decoder[T]) Known(value []byte) bool {
 	id, _, err := Split(value)
 	if err != nil {
 		return true
@@ -51,113 +75,68 @@ func (d *EventDecoder) Known(value []byte) bool {
 	return ok
 }
 
-func (d *EventDecoder) learn(ctx context.Context, id int) (eventPlan, error) {
+func (d *Decoder[T]) learn(ctx context.Context, id int) (plan[T], error) {
 	text, err := d.source.SchemaByID(ctx, id)
 	if err != nil {
 		return nil, fmt.Errorf("looking up schema %d: %w", id, err)
 	}
-	plan := planFor(text)
-	d.plans.Store(id, plan)
-	return plan, nil
+	p := d.kind.planFor(text)
+	d.plans.Store(id, p)
+	return p, nil
 }
 
 // planFor finds the way to read what was written with a schema: by hand where it is our own, through
 // resolution where it is another that ours can read, not at all otherwise.
-func planFor(text string) eventPlan {
-	if same(text, eventText) {
-		return readEvent
+func (k *kind[T]) planFor(text string) plan[T] {
+	if same(text, k.text) {
+		return k.read
 	}
-	resolved, err := resolve(text)
+	resolved, err := k.resolve(text)
 	if err != nil {
 		refusal := &Unreadable{Reason: "incompatible_schema", Detail: err.Error()}
-		return func([]byte, *event.Event) (string, error) { return "", refusal }
+		return func([]byte, *T) (string, error) { return "", refusal }
 	}
-	return func(body []byte, e *event.Event) (string, error) {
-		var w wireEvent
-		rest, err := resolved.Decode(body, &w)
-		if err != nil {
-			return "", &Unreadable{Reason: "undecodable", Detail: err.Error()}
-		}
-		if len(rest) > 0 {
-			return "", &Unreadable{Reason: "undecodable", Detail: "bytes are left over behind the last field"}
-		}
-		w.fill(e)
-		return w.UserID, nil
-	}
+	return k.foreign(resolved)
 }
 
-var (
-	eventText   = schemas.Latest(schema.CustomerEvents)
-	eventSchema = avro.MustParse(eventText)
-)
-
 // resolve prepares reading what was written with a foreign schema as our own newest version.
-func resolve(text string) (*avro.Schema, error) {
+func (k *kind[T]) resolve(text string) (*avro.Schema, error) {
 	writer, err := avro.Parse(text)
 	if err != nil {
 		return nil, fmt.Errorf("parsing the writer's schema: %w", err)
 	}
-	resolved, err := avro.Resolve(writer, eventSchema)
+	resolved, err := avro.Resolve(writer, k.schema)
+	if err == nil {
+		err = k.check(writer.Root().Fields)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("reading the writer's schema with ours: %w", err)
 	}
-	return resolved, checkTimes(writer.Root())
+	return resolved, nil
 }
 
 // checkTimes refuses times of another unit. To the resolution a long is a long: it would take
 // microseconds for milliseconds and put an event into the year 58000.
-func checkTimes(writer *avro.SchemaNode) error {
-	for _, f := range writer.Fields {
-		if f.Name != "occurred_at" && f.Name != "received_at" {
+func checkTimes(fields []avro.SchemaField, names ...string) error {
+	for _, f := range fields {
+		if !slices.Contains(names, f.Name) {
 			continue
 		}
-		if l := f.Type.LogicalType; l != "" && l != "timestamp-millis" {
-			return fmt.Errorf("reading the writer's schema with ours: %s is %s, not timestamp-millis", f.Name, l)
+		if l := nonNull(&f.Type).LogicalType; l != "" && l != "timestamp-millis" {
+			return fmt.Errorf("%s is %s, not timestamp-millis", f.Name, l)
 		}
 	}
 	return nil
 }
 
-// wireEvent is version 1 of customer.events, as the resolving decoder fills it.
-type wireEvent struct {
-	EventID        string    `avro:"event_id"`
-	UserID         string    `avro:"user_id"`
-	ExternalID     *string   `avro:"external_id"`
-	BrazeID        *string   `avro:"braze_id"`
-	AliasLabel     *string   `avro:"alias_label"`
-	AliasName      *string   `avro:"alias_name"`
-	Email          *string   `avro:"email"`
-	Phone          *string   `avro:"phone"`
-	EventName      string    `avro:"event_name"`
-	EventKind      string    `avro:"event_kind"`
-	OccurredAt     time.Time `avro:"occurred_at"`
-	ReceivedAt     time.Time `avro:"received_at"`
-	Source         string    `avro:"source"`
-	PropertiesJSON *string   `avro:"properties_json"`
-	AttributesJSON *string   `avro:"attributes_json"`
-	AppID          *string   `avro:"app_id"`
-	BrazeDisabled  *bool     `avro:"braze_disabled"`
-}
-
-func (w *wireEvent) fill(e *event.Event) {
-	*e = event.Event{
-		ID: w.EventID,
-		User: event.User{
-			ExternalID: orEmpty(w.ExternalID), BrazeID: orEmpty(w.BrazeID),
-			AliasLabel: orEmpty(w.AliasLabel), AliasName: orEmpty(w.AliasName),
-			Email: orEmpty(w.Email), Phone: orEmpty(w.Phone),
-		},
-		Name: w.EventName, Kind: w.EventKind,
-		OccurredAt: w.OccurredAt.UTC(), ReceivedAt: w.ReceivedAt.UTC(),
-		Source: w.Source, AppID: orEmpty(w.AppID),
-		BrazeDisabled: w.BrazeDisabled != nil && *w.BrazeDisabled,
+// nonNull is the T of a union ["null", T], or the type itself.
+func nonNull(t *avro.SchemaNode) *avro.SchemaNode {
+	for i := range t.Branches {
+		if t.Branches[i].Type != "null" {
+			return &t.Branches[i]
+		}
 	}
-	if w.PropertiesJSON != nil {
-		e.Properties = []byte(*w.PropertiesJSON)
-	}
-	if w.AttributesJSON != nil {
-		e.Attributes = []byte(*w.AttributesJSON)
-	}
+	return t
 }
 
 func orEmpty(s *string) string {
@@ -165,4 +144,12 @@ func orEmpty(s *string) string {
 		return ""
 	}
 	return *s
+}
+
+// orNil is for a nullable string that holds JSON.
+func orNil(s *string) []byte {
+	if s == nil {
+		return nil
+	}
+	return []byte(*s)
 }

@@ -22,9 +22,11 @@ func TestFramesAreTheBytesThatOthersRead(t *testing.T) {
 		Subscriptions: []event.Subscription{{GroupID: "g", State: "subscribed"}}, Source: "crm",
 		OccurredAt: time.UnixMilli(1_800_000_000_000), ReceivedAt: time.UnixMilli(1_800_000_000_500),
 	}
+	c := order()
 	for name, frame := range map[string][]byte{
-		"event.hex":   avro.AppendEvent(nil, 7, &e),
-		"profile.hex": avro.AppendProfile(nil, 8, &profile),
+		"event.hex":    avro.AppendEvent(nil, 7, &e),
+		"commerce.hex": appendCommerce(t, 9, &c),
+		"profile.hex":  avro.AppendProfile(nil, 8, &profile),
 	} {
 		path := filepath.Join("testdata", name)
 		got := hex.Dump(frame)

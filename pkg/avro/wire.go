@@ -1,8 +1,8 @@
 // Package avro knows the bytes on the wire: the header that names a schema, and the body, in both
 // directions.
 //
-// goavro is the codec of record. The records of the hot path, customer.events and its receipts, have
-// codecs written by hand, several times as fast, which tests hold to goavro's answer byte by byte. A
+// goavro is the codec of record. The records of the hot path, customer.events, commerce.events and
+// their receipts, have codecs written by hand, several times as fast, which tests hold to goavro's answer byte by byte. A
 // record that another program wrote with a schema of its own is resolved to ours by twmb/avro.
 package avro
 
@@ -18,7 +18,7 @@ func init() {
 	// goavro allocates what an array or map claims to hold before it reads a single item: without
 	// these bounds a record of five bytes ends the process. They may be set only before the first
 	// codec is used.
-	goavro.MaxBlockCount = 10_000
+	goavro.MaxBlockCount = longestBlock
 	goavro.MaxBlockSize = 1 << 20
 }
 

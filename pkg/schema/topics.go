@@ -26,6 +26,7 @@ const day = 24 * time.Hour
 const (
 	CustomerEvents   = "customer.events"
 	CustomerProfiles = "customer.profiles"
+	CommerceEvents   = "commerce.events"
 	BrazeDeliveries  = "braze.deliveries"
 )
 
@@ -45,6 +46,11 @@ var topics = []Topic{
 		Name: CustomerProfiles, RecordType: CustomerProfiles, Retention: 7 * day, Public: true,
 		WrittenBy: "ingest, upstream producers", ReadBy: "analysts",
 		Doc: "Changes to customers' profiles: attributes to set, unset, add, remove, increment.",
+	},
+	{
+		Name: CommerceEvents, RecordType: CommerceEvents, Retention: 7 * day, Public: true,
+		WrittenBy: "ingest, upstream producers", ReadBy: "braze-sender",
+		Doc: "What happened to carts, orders, shipments and subscriptions, with exact money.",
 	},
 	{
 		Name: BrazeDeliveries, RecordType: BrazeDeliveries, Retention: 7 * day,
