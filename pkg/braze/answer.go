@@ -34,13 +34,30 @@ type Answer struct {
 	Strange int
 	Hint    quota.Hint
 	Latency time.Duration
+
+	// What follows is said by some endpoints only; see [Client.Call].
+
+	// Notice is Braze's remark on a call that it accepted, such as that the Canvas is paused and nothing
+	// will be sent.
+	Notice     string
+	DispatchID string // of what was sent by this call; one for all recipients
+	SendID     string // of a tracked send
+	SendStatus string // of a transactional send: "sent"
+	// Duplicate says that an external_send_id had been taken before: this call has sent nothing, and the
+	// verdict is Accepted.
+	Duplicate bool
+	Deleted   int // users queued for deletion
+	Aliases   int // aliases_processed of identifying and aliasing; no proof that any matched
+	// Body is the whole answer of an export, and nil elsewhere.
+	Body []byte
+
 	// Err is why no answer came; nil whenever Status is set.
 	Err error
 }
 
 // ItemError is one object that Braze refused.
 type ItemError struct {
-	Array Array
+	Array Array  // of /users/track; the zero Array elsewhere
 	Index int    // in that array, from 0
 	Type  string // Braze's words; several refusals of one object are joined
 }

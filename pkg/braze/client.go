@@ -20,8 +20,9 @@ import (
 // Client makes calls to one workspace. It is safe for concurrent use.
 type Client struct {
 	transport http.RoundTripper
-	track     *url.URL
-	header    http.Header // of every request; never written to after New
+	base      *url.URL
+	addresses map[*Endpoint]*url.URL // of those whose path has no braces
+	header    http.Header            // of every request; never written to after New
 	timeout   time.Duration
 }
 
@@ -52,9 +53,16 @@ func New(cfg Config, transport http.RoundTripper) (*Client, error) {
 	if transport == nil {
 		transport = NewTransport()
 	}
+	addresses := map[*Endpoint]*url.URL{}
+	for _, e := range Endpoints() {
+		if !strings.Contains(e.Path, "{") {
+			addresses[e] = base.JoinPath(e.Path)
+		}
+	}
 	return &Client{
 		transport: transport,
-		track:     base.JoinPath("users", "track"),
+		base:      base,
+		addresses: addresses,
 		timeout:   cmp.Or(max(cfg.Timeout, 0), defaultTimeout),
 		header: http.Header{
 			"Authorization": {"Bearer " + key},
@@ -102,6 +110,30 @@ func (c *Client) CloseIdleConnections() {
 // There are no hidden retries, with one harmless exception: when a kept connection turns out to be
 // closed before anything was written to it, another is used. Redirects are not followed.
 func (c *Client) Track(ctx context.Context, body []byte, n [3]int) Answer {
+	return c.trackAt(ctx, UsersTrack, body, n)
+}
+
+// TrackBulk is Track for /users/track/bulk, which takes more objects in fewer bytes and lets /users/track
+// go first ([UsersTrackBulk]).
+func (c *Client) TrackBulk(ctx context.Context, body []byte, n [3]int) Answer {
+	return c.trackAt(ctx, UsersTrackBulk, body, n)
+}
+
+// TrackSync is Track for /users/track/sync, which takes a single object and answers when it is applied
+// ([UsersTrackSync]).
+func (c *Client) TrackSync(ctx context.Context, body []byte, n [3]int) Answer {
+	return c.trackAt(ctx, UsersTrackSync, body, n)
+}
+
+func (c *Client) trackAt(ctx context.Context, e *Endpoint, body []byte, n [3]int) Answer {
+	return c.do(ctx, e, c.addresses[e], body, func(a *Answer, answer []byte, whole bool) {
+		a.parse(answer, whole, n)
+	})
+}
+
+// do is what all calls have in common. Parse reads the answer's body into the answer; whole is false when
+// the body was cut off or monstrous.
+func (c *Client) do(ctx context.Context, e *Endpoint, address *url.URL, body []byte, parse func(a *Answer, body []byte, whole bool)) Answer {
 	start := time.Now()
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
@@ -109,7 +141,7 @@ func (c *Client) Track(ctx context.Context, body []byte, n [3]int) Answer {
 	payload := &payload{data: body}
 	defer payload.revoke()
 
-	resp, err := c.transport.RoundTrip(c.request(ctx, &wrote, payload))
+	resp, err := c.transport.RoundTrip(c.request(ctx, e.Method, address, &wrote, payload))
 	if err != nil {
 		return Answer{
 			Verdict: classify(0, wrote.nothing()),
@@ -120,8 +152,9 @@ func (c *Client) Track(ctx context.Context, body []byte, n [3]int) Answer {
 	defer func() { _ = resp.Body.Close() }()
 	buf := buffers.Get().(*bytes.Buffer)
 	defer recycle(buf)
-	_, err = buf.ReadFrom(io.LimitReader(resp.Body, maxAnswer+1))
-	whole := err == nil && buf.Len() <= maxAnswer
+	most := cmp.Or(e.maxAnswer, maxAnswer)
+	_, err = buf.ReadFrom(io.LimitReader(resp.Body, int64(most)+1))
+	whole := err == nil && buf.Len() <= most
 
 	now := time.Now()
 	answer := Answer{
@@ -132,7 +165,7 @@ func (c *Client) Track(ctx context.Context, body []byte, n [3]int) Answer {
 		Latency:   now.Sub(start),
 	}
 	answer.Hint.Throttled = answer.Verdict == Throttled
-	answer.parse(buf.Bytes(), whole, n)
+	parse(&answer, buf.Bytes(), whole)
 	return answer
 }
 
@@ -147,11 +180,11 @@ func recycle(buf *bytes.Buffer) {
 }
 
 // request builds the request. It is not made by http.NewRequest, which would parse the URL each time.
-func (c *Client) request(ctx context.Context, wrote *progress, p *payload) *http.Request {
+func (c *Client) request(ctx context.Context, method string, address *url.URL, wrote *progress, p *payload) *http.Request {
 	r := &http.Request{
-		Method:        http.MethodPost,
-		URL:           c.track,
-		Host:          c.track.Host,
+		Method:        method,
+		URL:           address,
+		Host:          address.Host,
 		Proto:         "HTTP/1.1",
 		ProtoMajor:    1,
 		ProtoMinor:    1,

@@ -31,3 +31,30 @@ const (
 	// MaxQuantity is the largest quantity of a purchase (braze-docs: purchase_object).
 	MaxQuantity = 100
 )
+
+// Documented limits of the other calls. How many users or items each takes is its [Endpoint]'s MaxItems.
+const (
+	// MaxBulkPerUser is how many objects of a /users/track/bulk request may be about one user
+	// (braze-docs: post_user_track_bulk).
+	MaxBulkPerUser = 100
+	// MaxTriggerBytes is the size of trigger_properties, and of a Canvas's context, as JSON: of each
+	// recipient's and of the request's (braze-docs: trigger_properties_object, context_object).
+	MaxTriggerBytes = 51_200
+	// MaxCatalogName is the length in characters of a catalog's name and description, a field's name and
+	// an item's id (braze-docs: post_create_catalog, post_create_catalog_items_bulk).
+	MaxCatalogName = 250
+	// MaxCatalogFields is how many fields a catalog may have, its id included (braze-docs:
+	// post_create_catalog).
+	MaxCatalogFields = 500
+	// MaxCatalogValue is the length in characters of a value of a catalog item (braze-docs:
+	// post_create_catalog_items_bulk). Whether that of an object counts as JSON is not documented; here
+	// the strings in it count, each by itself.
+	MaxCatalogValue = 5000
+	// MaxCatalogNesting is how many levels deep an object of a catalog item may be nested (braze-docs:
+	// post_create_catalog_items_bulk).
+	MaxCatalogNesting = 50
+	// MaxCatalogArray is how many elements an array of a catalog item may have (braze-docs: data_types).
+	MaxCatalogArray = 100
+	// MaxExport is how many bytes of an answer to /users/export/ids are read. Braze documents no size.
+	MaxExport = 16 << 20
+)

@@ -99,7 +99,7 @@ func (w *walker) object(depth int) bool {
 			if w.members++; w.members > w.rules.maxMembers {
 				return w.broken(at, RuleTooMany)
 			}
-			w.free = w.rules.free != "" && string(inner) == w.rules.free
+			w.free = w.rules.loose || w.rules.free != "" && string(inner) == w.rules.free
 		}
 		if !w.next(':') {
 			return w.broken(0, RuleNotJSON)

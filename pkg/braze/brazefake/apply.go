@@ -11,6 +11,8 @@ import (
 // apply does to the profiles what a request's objects say, in their order: attributes, then events, then
 // purchases.
 func (s *Sandbox) apply(objects []object, k *Knobs) {
+	s.people.whole.RLock()
+	defer s.people.whole.RUnlock()
 	for i := range objects {
 		o := &objects[i]
 		if o.refusal != "" || o.user == "" {
@@ -23,6 +25,9 @@ func (s *Sandbox) apply(objects []object, k *Knobs) {
 		}
 		if o.array == braze.Attributes {
 			s.setAttributes(who, o)
+			if o.who.email != "" || o.who.phone != "" {
+				s.inherit(who, o.who.email, o.who.phone)
+			}
 		} else {
 			s.store(who, o)
 		}
@@ -129,15 +134,20 @@ func (s *Sandbox) setField(who *person, name string, value []byte, allowed func(
 	}
 }
 
-func (p *person) setGroups(value []byte) {
+// setGroup sets the state in one subscription group; the person is locked.
+func (p *person) setGroup(group, state string) {
 	if p.groups == nil {
 		p.groups = map[string]string{}
 	}
+	p.groups[group] = state
+}
+
+func (p *person) setGroups(value []byte) {
 	for element := range jsonscan.Elements(value) {
 		members := dictionary(element)
 		id, _ := jsonscan.String(members["subscription_group_id"])
 		state, _ := jsonscan.String(members["subscription_state"])
-		p.groups[string(id)] = string(state)
+		p.setGroup(string(id), string(state))
 	}
 }
 
@@ -148,14 +158,19 @@ const maxPending = 100_000
 // applySoon applies a request's objects after a delay, or now when there is none. Now reports the
 // latter: then nobody needs the objects any more.
 func (s *Sandbox) applySoon(objects []object, k *Knobs, delay time.Duration) (now bool) {
+	return s.soon(delay, func() { s.apply(objects, k) })
+}
+
+// soon does something after a delay, or now when there is none; Drain waits for it.
+func (s *Sandbox) soon(delay time.Duration, do func()) (now bool) {
 	if delay <= 0 || s.pending.n.Load() >= maxPending {
-		s.apply(objects, k)
+		do()
 		return true
 	}
 	s.pending.add()
 	time.AfterFunc(delay, func() {
 		defer s.pending.done()
-		s.apply(objects, k)
+		do()
 	})
 	return false
 }

@@ -64,10 +64,41 @@ type Options struct {
 	// log of what came in) bound the memory: beyond them the oldest are forgotten. 0 means no bound,
 	// which is for tests.
 	MaxProfiles, MaxEventsPerUser, MaxReceived int
+	// Campaigns are the campaigns and Canvases that there are, by id; nil means that every id is one that
+	// is active and of whatever kind is asked for.
+	Campaigns map[string]Campaign
+	// CatalogBytes is how much all catalogs may hold together, 0 for the 500 MB of the free tier.
+	CatalogBytes int
 	// Forget counts and answers, and does nothing else: no rules for objects, no profiles, no watch over
 	// users in flight. It is for measuring a client.
 	Forget bool
 }
+
+// Campaign is a campaign or a Canvas of the account.
+type Campaign struct {
+	Kind  CampaignKind
+	State CampaignState
+}
+
+// CampaignKind is which calls may send it.
+type CampaignKind string
+
+// The kinds.
+const (
+	APICampaign           CampaignKind = "campaign"
+	Canvas                CampaignKind = "canvas"
+	TransactionalCampaign CampaignKind = "transactional"
+)
+
+// CampaignState is whether it is sent; empty is active.
+type CampaignState string
+
+// The states.
+const (
+	Active   CampaignState = "active"
+	Paused   CampaignState = "paused"
+	Archived CampaignState = "archived"
+)
 
 // Sandbox is the fake. It is an [http.Handler], safe for concurrent use.
 type Sandbox struct {
@@ -85,6 +116,13 @@ type Sandbox struct {
 	requests   requestLog
 	counters   counters
 	pending    pending
+
+	pools         pools
+	calls         callLog
+	sends         sendLog
+	subscriptions subscriptions
+	changes       changeLog
+	catalogs      catalogs
 }
 
 // New returns a sandbox. It panics on knobs that [Sandbox.SetKnobs] would refuse.
@@ -103,6 +141,9 @@ func New(options Options) *Sandbox {
 		panic("brazefake: " + err.Error())
 	}
 	s.pending.init()
+	s.counters.init()
+	s.sends.init(options.MaxReceived)
+	s.calls.limit, s.changes.limit = options.MaxReceived, options.MaxReceived
 	s.flights.init(&s.violations)
 	s.people.init(options.MaxProfiles, options.MaxEventsPerUser, &s.counters)
 	s.log.limit = options.MaxReceived
@@ -122,8 +163,8 @@ func NewServer(s *Sandbox) *http.Server {
 
 // ServeHTTP answers a call to Braze, or a question about the sandbox.
 func (s *Sandbox) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if r.URL.Path == trackPath {
-		s.track(w, r)
+	if r.URL.Path == braze.UsersTrack.Path {
+		s.track(w, r, braze.UsersTrack) // the way that must be short
 		return
 	}
 	s.mux.ServeHTTP(w, r)
@@ -150,11 +191,19 @@ func (s *Sandbox) Reset() {
 	s.requests.reset()
 	s.violations.reset()
 	s.counters.reset()
+	s.pools.reset()
+	s.calls.reset()
+	s.sends.reset()
+	s.subscriptions.reset()
+	s.changes.reset()
+	s.catalogs.reset()
 }
 
 // Profile returns what is known of a user, who is named by a canonical id: the external id alone,
 // "braze_id:…", "alias:<label>:<name>", "email:…" or "phone:…".
 func (s *Sandbox) Profile(user string) (Profile, bool) {
+	s.people.whole.RLock()
+	defer s.people.whole.RUnlock()
 	p := s.people.find(parseUser(user))
 	if p == nil {
 		return Profile{}, false

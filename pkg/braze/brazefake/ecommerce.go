@@ -2,82 +2,17 @@ package brazefake
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 
+	"github.com/sluicehq/sluice/pkg/braze/internal/ecommerce"
 	"github.com/sluicehq/sluice/pkg/braze/internal/jsonscan"
 )
 
-// The schemas of Braze's recommended commerce events (braze-docs: recommended_events). An event of one
-// of these names that does not obey is dropped altogether and reported; a name that is only nearly
-// one of them is a custom event like any other.
-
-// shape is the type of a property.
-type shape uint8
-
-const (
-	text     shape = iota
-	amount         // a number, not negative
-	whole          // an integer
-	code           // an ISO 4217 currency
-	dict           // an object
-	lines          // the list of products
-	coupons        // the list of discounts
-	interest       // a list of "price_drop" and "back_in_stock"
-	action         // "add", "remove" or "replace"
-)
-
-type property struct {
-	shape    shape
-	required bool
-}
-
-func required(s shape) property { return property{s, true} }
-func optional(s shape) property { return property{s, false} }
-
-var commerceEvents = map[string]map[string]property{
-	"ecommerce.product_viewed": {
-		"product_id": required(text), "product_name": required(text), "variant_id": required(text),
-		"price": required(amount), "image_url": optional(text), "product_url": optional(text), "type": optional(interest),
-		"currency": required(code), "source": required(text), "metadata": optional(dict),
-	},
-	"ecommerce.cart_updated": {
-		"cart_id": required(text), "action": optional(action), "total_value": optional(amount),
-		"subtotal_value": optional(amount), "tax": optional(amount), "shipping": optional(amount),
-		"currency": required(code), "products": required(lines), "source": required(text), "metadata": optional(dict),
-	},
-	"ecommerce.checkout_started": {
-		"checkout_id": required(text), "cart_id": optional(text), "total_value": required(amount),
-		"subtotal_value": optional(amount), "tax": optional(amount), "shipping": optional(amount),
-		"currency": required(code), "products": required(lines), "source": required(text), "metadata": optional(dict),
-	},
-	"ecommerce.order_placed": {
-		"order_id": required(text), "cart_id": optional(text), "total_value": required(amount),
-		"subtotal_value": optional(amount), "tax": optional(amount), "shipping": optional(amount),
-		"total_discounts": optional(amount), "discounts": optional(coupons),
-		"currency": required(code), "products": required(lines), "source": required(text), "metadata": optional(dict),
-	},
-	"ecommerce.order_cancelled": {
-		"order_id": required(text), "cancel_reason": required(text), "total_value": required(amount),
-		"subtotal_value": optional(amount), "tax": optional(amount), "shipping": optional(amount),
-		"total_discounts": optional(amount), "discounts": optional(coupons),
-		"currency": required(code), "products": required(lines), "source": required(text), "metadata": optional(dict),
-	},
-	"ecommerce.order_refunded": {
-		"order_id": required(text), "total_value": required(amount),
-		"total_discounts": optional(amount), "discounts": optional(coupons),
-		"currency": required(code), "products": required(lines), "source": required(text), "metadata": optional(dict),
-	},
-}
-
-var productSchema = map[string]property{
-	"product_id": required(text), "product_name": required(text), "variant_id": required(text),
-	"quantity": required(whole), "price": required(amount),
-	"image_url": optional(text), "product_url": optional(text), "metadata": optional(dict),
-}
-
-var couponSchema = map[string]property{
-	"code": optional(text), "amount": optional(amount), "type": optional(text),
-}
+// Events of Braze's recommended commerce (braze-docs: recommended_events) that do not obey their schema are
+// dropped altogether and reported; a name that is only nearly one of them is a custom event like any other.
+//
+// The schemas are shared with the client that is to be judged here; how they are read is not.
 
 // checkCommerce returns why a recommended event is dropped, or nothing. The words in brackets are the
 // classes that Braze names.
@@ -85,7 +20,7 @@ func checkCommerce(name string, properties []byte, k *Knobs) string {
 	if !strings.HasPrefix(name, "ecommerce.") {
 		return ""
 	}
-	schema, recommended := commerceEvents[name]
+	schema, recommended := ecommerce.Event(name)
 	if !recommended {
 		return ""
 	}
@@ -96,70 +31,74 @@ func checkCommerce(name string, properties []byte, k *Knobs) string {
 				return ""
 			}
 		}
-		return missing("total_value")
+		return lacks("total_value")
 	}
 	return problem
 }
 
-func missing(name string) string { return fmt.Sprintf("'%s' is required (missing_property)", name) }
+func lacks(name string) string { return fmt.Sprintf("'%s' is required (missing_property)", name) }
 
 // obey checks an object against a schema and returns which properties it has.
-func obey(schema map[string]property, object []byte, at string, k *Knobs) (seen map[string]bool, problem string) {
+func obey(schema ecommerce.Schema, object []byte, at string, k *Knobs) (seen map[string]bool, problem string) {
 	seen = make(map[string]bool, len(schema))
+	byName := make(map[string]ecommerce.Property, len(schema))
+	for _, p := range schema {
+		byName[p.Name] = p
+	}
 	for raw, value := range jsonscan.Members(object) {
 		name := string(jsonscan.Unquote(raw))
-		p, known := schema[name]
+		p, known := byName[name]
 		if !known {
 			return seen, fmt.Sprintf("'%s' is not a property of this event (extra_property)", at+name)
 		}
 		seen[name] = true
-		if problem := p.shape.check(at+name, value, k); problem != "" {
+		if problem := checkShape(p.Shape, at+name, value, k); problem != "" {
 			return seen, problem
 		}
 	}
 	lacking := ""
-	for name, p := range schema {
-		if p.required && !seen[name] && (lacking == "" || name < lacking) {
+	for name, p := range byName {
+		if p.Required && !seen[name] && (lacking == "" || name < lacking) {
 			lacking = name
 		}
 	}
 	if lacking != "" {
-		return seen, missing(at + lacking)
+		return seen, lacks(at + lacking)
 	}
 	return seen, ""
 }
 
-func (s shape) check(name string, value []byte, k *Knobs) string {
+func checkShape(shape ecommerce.Shape, name string, value []byte, k *Knobs) string {
 	wrong := func(want string) string { return fmt.Sprintf("'%s' must be %s (unexpected_data_type)", name, want) }
-	switch s {
-	case text:
+	switch shape {
+	case ecommerce.Text:
 		if value[0] != '"' {
 			return wrong("a string")
 		}
-	case amount:
+	case ecommerce.Amount:
 		if !isNumber(value) {
 			return wrong("a number")
 		}
-		if value[0] == '-' && strings.ContainsAny(string(value), "123456789") {
+		if n, err := strconv.ParseFloat(string(value), 64); err == nil && n < 0 {
 			return fmt.Sprintf("'%s' must be 0 or greater", name)
 		}
-	case whole:
+	case ecommerce.Whole:
 		if !isNumber(value) || strings.ContainsAny(string(value), ".eE") {
 			return wrong("an integer")
 		}
-	case code:
+	case ecommerce.Currency:
 		if !isCurrency(value) {
 			return fmt.Sprintf("'%s' must be an ISO 4217 currency", name)
 		}
-	case dict:
+	case ecommerce.Dict:
 		if value[0] != '{' {
 			return wrong("an object")
 		}
-	case lines:
-		return checkList(name, value, k, productSchema, !k.EmptyProductsAllowed)
-	case coupons:
-		return checkList(name, value, k, couponSchema, false)
-	case interest:
+	case ecommerce.Products:
+		return checkList(name, value, k, ecommerce.Product, !k.EmptyProductsAllowed)
+	case ecommerce.Coupons:
+		return checkList(name, value, k, ecommerce.Discount, false)
+	case ecommerce.Interest:
 		if value[0] != '[' {
 			return wrong("an array")
 		}
@@ -168,7 +107,7 @@ func (s shape) check(name string, value []byte, k *Knobs) string {
 				return wrong("an array of price_drop and back_in_stock")
 			}
 		}
-	case action:
+	case ecommerce.Action:
 		if v := string(value); v != `"add"` && v != `"remove"` && v != `"replace"` {
 			return wrong("add, remove or replace")
 		}
@@ -176,7 +115,7 @@ func (s shape) check(name string, value []byte, k *Knobs) string {
 	return ""
 }
 
-func checkList(name string, value []byte, k *Knobs, schema map[string]property, filled bool) string {
+func checkList(name string, value []byte, k *Knobs, schema ecommerce.Schema, filled bool) string {
 	if value[0] != '[' {
 		return fmt.Sprintf("'%s' must be an array (unexpected_data_type)", name)
 	}

@@ -91,7 +91,7 @@ func badProperties(v *braze.Violation) string {
 
 func isCurrency(value []byte) bool {
 	text, _ := jsonscan.String(value)
-	return currencies[string(text)]
+	return braze.IsCurrency(string(text))
 }
 
 // keptProperties are an event's properties as they are stored: only the first so many of them

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"strconv"
+	"strings"
 )
 
 const (
@@ -30,6 +31,16 @@ func (s *Sandbox) routes() {
 		s.Reset()
 		w.WriteHeader(http.StatusNoContent)
 	})
+	for path, show := range map[string]func(*http.Request) any{
+		"calls":         func(r *http.Request) any { return s.calls.last(limit(r), r.FormValue("endpoint")) },
+		"sends":         func(r *http.Request) any { return s.sends.last(limit(r), r.FormValue("user")) },
+		"subscriptions": func(*http.Request) any { return s.Subscriptions() },
+		"changes":       func(r *http.Request) any { return s.changes.last(limit(r), r.FormValue("user")) },
+		"catalogs":      func(*http.Request) any { return s.Catalogs() },
+	} {
+		inspect.HandleFunc("GET /_sandbox/"+path, func(w http.ResponseWriter, r *http.Request) { writeJSON(w, http.StatusOK, show(r)) })
+	}
+	s.serveEndpoints()
 	s.mux.Handle("/_sandbox/", http.NewCrossOriginProtection().Handler(inspect))
 	s.mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, "/_sandbox/", http.StatusFound)
@@ -41,7 +52,7 @@ func (s *Sandbox) routes() {
 func (s *Sandbox) unknown(w http.ResponseWriter, r *http.Request) {
 	s.counters.requests.Add(1)
 	status, message := http.StatusNotFound, "no such endpoint: "+r.URL.Path
-	if r.URL.Path == trackPath+"/" {
+	if path, slash := strings.CutSuffix(r.URL.Path, "/"); slash && isEndpoint(path) {
 		status, message = http.StatusForbidden, "Access Denied: paths have no trailing slash"
 	}
 	s.counters.status[status].Add(1)

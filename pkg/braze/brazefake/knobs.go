@@ -30,6 +30,9 @@ type Knobs struct {
 	// speaks of quota but a 429 that chance has made.
 	RateLimit  int
 	RateWindow time.Duration // 0 means 3 s
+	// PoolLimits are limits of the other pools where they shall differ from the documented ones, such as
+	// "general=100/1h,export=none"; "all" stands for every pool that is not named.
+	PoolLimits string
 	// Dialect of the quota's headers: "epoch" (or nothing), as most accounts have it, or "delta".
 	Dialect    string
 	RetryAfter time.Duration // what a 429 that chance has made asks for; 0 means 1 s
@@ -41,6 +44,18 @@ type Knobs struct {
 	AliasEventsIgnored bool
 	// EmptyProductsAllowed takes commerce events whose list of products is empty.
 	EmptyProductsAllowed bool
+
+	// PlainStatus is the status of success where none is documented: 200, or 201 (or 0).
+	PlainStatus int
+	// QueuedStatus is the status that comes with the words that an external_send_id has just been queued;
+	// 0 means 400.
+	QueuedStatus int
+	// RenameErrorTexts writes the errors of a rename as sentences instead of objects.
+	RenameErrorTexts bool
+	// ExportAnyFields lets fields_to_export be left out, as old accounts may.
+	ExportAnyFields bool
+	// PArbitrary is the probability that the call for a single catalog item is answered arbitrary-error.
+	PArbitrary float64
 }
 
 // Dialects of the quota's headers.
@@ -69,11 +84,17 @@ var knobs = []knob{
 	{"p_item_error", "probability, per object, of being refused", func(k *Knobs) any { return &k.PItemError }},
 	{"rate_limit", "requests per window, 0 for any number", func(k *Knobs) any { return &k.RateLimit }},
 	{"rate_window", "length of the quota's window, 0s for 3s", func(k *Knobs) any { return &k.RateWindow }},
+	{"pool_limits", "of the other pools, as general=100/1h,export=none; all is every pool not named", func(k *Knobs) any { return &k.PoolLimits }},
 	{"dialect", "of the quota's headers: epoch or delta", func(k *Knobs) any { return &k.Dialect }},
 	{"retry_after", "what a 429 that chance has made asks for, 0s for 1s", func(k *Knobs) any { return &k.RetryAfter }},
 	{"all_failed_status", "when every object is refused: 201 or 400", func(k *Knobs) any { return &k.AllFailedStatus }},
 	{"alias_events_ignored", "events never create the user of an alias", func(k *Knobs) any { return &k.AliasEventsIgnored }},
 	{"empty_products_allowed", "commerce events may have no products", func(k *Knobs) any { return &k.EmptyProductsAllowed }},
+	{"plain_status", "of success where none is documented: 200 or 201", func(k *Knobs) any { return &k.PlainStatus }},
+	{"queued_status", "with the words that an external_send_id has just been queued", func(k *Knobs) any { return &k.QueuedStatus }},
+	{"rename_error_texts", "errors of a rename are sentences", func(k *Knobs) any { return &k.RenameErrorTexts }},
+	{"export_any_fields", "fields_to_export may be left out", func(k *Knobs) any { return &k.ExportAnyFields }},
+	{"p_arbitrary", "probability of arbitrary-error for a single catalog item", func(k *Knobs) any { return &k.PArbitrary }},
 }
 
 // Knobs returns the knobs as they stand.
@@ -92,6 +113,12 @@ func (s *Sandbox) SetKnobs(k Knobs) error {
 	}
 	if k.AllFailedStatus == 0 {
 		k.AllFailedStatus = http.StatusCreated
+	}
+	if k.PlainStatus == 0 {
+		k.PlainStatus = http.StatusCreated
+	}
+	if k.QueuedStatus == 0 {
+		k.QueuedStatus = http.StatusBadRequest
 	}
 	if err := k.check(); err != nil {
 		return err
@@ -129,6 +156,15 @@ func (k *Knobs) check() error {
 	}
 	if k.AllFailedStatus != http.StatusCreated && k.AllFailedStatus != http.StatusBadRequest {
 		problem("all_failed_status", "%d is neither 201 nor 400", k.AllFailedStatus)
+	}
+	if _, err := parsePoolLimits(k.PoolLimits); err != nil {
+		problem("pool_limits", "%w", err)
+	}
+	if k.PlainStatus != http.StatusCreated && k.PlainStatus != http.StatusOK {
+		problem("plain_status", "%d is neither 200 nor 201", k.PlainStatus)
+	}
+	if k.QueuedStatus < 200 || k.QueuedStatus > 599 {
+		problem("queued_status", "%d is no status", k.QueuedStatus)
 	}
 	return errors.Join(problems...)
 }

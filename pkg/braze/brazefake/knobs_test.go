@@ -30,7 +30,7 @@ func TestKnobsAreTurnedOneByOneWhileItRuns(t *testing.T) {
 	status, answer := ask(s, http.MethodPut, "/_sandbox/knobs", `{"down":true,"latency_min":"5ms","latency_max":"50ms","rate_limit":100,"dialect":"delta"}`)
 	want := brazefake.Knobs{
 		P5xxAfter: 0.25, Down: true, LatencyMin: 5 * time.Millisecond, LatencyMax: 50 * time.Millisecond, RateLimit: 100, Dialect: "delta",
-		RateWindow: 3 * time.Second, RetryAfter: time.Second, AllFailedStatus: 201,
+		RateWindow: 3 * time.Second, RetryAfter: time.Second, AllFailedStatus: 201, PlainStatus: 201, QueuedStatus: 400,
 	}
 	if diff := cmp.Diff(want, s.Knobs()); status != 200 || diff != "" {
 		t.Errorf("status %d, knobs (-want +got):\n%s", status, diff)

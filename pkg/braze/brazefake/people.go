@@ -10,12 +10,15 @@ import (
 // people are all profiles, found by external id in shards and by everything else in one index.
 //
 // Locks are taken in the order shard, then index; a person's own lock is never held while one of
-// these is wanted, but for the index when an address changes.
+// these is wanted, but for the index when an address changes. Whoever changes by what names people go
+// (merging.go) locks the whole; all others share it, from looking somebody up until they are done.
 type people struct {
 	maxProfiles, maxEvents int
 	counters               *counters
 	seed                   maphash.Seed
 	shards                 [personShards]personShard
+
+	whole sync.RWMutex
 
 	mu      sync.RWMutex // the index
 	alias   map[string]*person
@@ -40,6 +43,8 @@ func (p *people) init(maxProfiles, maxEvents int, c *counters) {
 }
 
 func (p *people) reset() {
+	p.whole.Lock()
+	defer p.whole.Unlock()
 	for i := range p.shards {
 		p.shards[i].mu.Lock()
 		p.shards[i].byExternal = map[string]*person{}
@@ -58,6 +63,8 @@ func (p *people) shard(externalID string) *personShard {
 
 // count is the number of profiles that are kept.
 func (p *people) count() int {
+	p.whole.RLock()
+	defer p.whole.RUnlock()
 	p.mu.RLock()
 	defer p.mu.RUnlock()
 	return len(p.oldest)
@@ -116,16 +123,26 @@ func (p *people) findOrCreate(id identity) *person {
 	} else {
 		who, gone = p.createOther(id)
 	}
-	if gone != nil && gone.externalID != "" {
+	if gone != nil {
 		// Only now, when no lock is held: that of its shard comes before that of the index.
-		shard := p.shard(gone.externalID)
+		p.unlist(gone)
+	}
+	return who
+}
+
+// unlist takes somebody out of the shards.
+func (p *people) unlist(gone *person) {
+	for _, id := range append([]string{gone.externalID}, gone.deprecated...) {
+		if id == "" {
+			continue
+		}
+		shard := p.shard(id)
 		shard.mu.Lock()
-		if shard.byExternal[gone.externalID] == gone {
-			delete(shard.byExternal, gone.externalID)
+		if shard.byExternal[id] == gone {
+			delete(shard.byExternal, id)
 		}
 		shard.mu.Unlock()
 	}
-	return who
 }
 
 func (p *people) createExternal(id identity) (who, gone *person) {
@@ -185,14 +202,21 @@ func (p *people) register(created *person) (gone *person) {
 	}
 	gone, p.oldest[0] = p.oldest[0], nil
 	p.oldest = p.oldest[1:]
+	p.unindex(gone)
+	return gone
+}
+
+// unindex takes somebody out of the index.
+func (p *people) unindex(gone *person) {
 	gone.forgotten = true
 	delete(p.brazeID, gone.brazeID)
-	if gone.aliasName != "" {
-		delete(p.alias, aliasKey(gone.aliasLabel, gone.aliasName))
+	for _, a := range gone.aliases {
+		if key := aliasKey(a.Label, a.Name); p.alias[key] == gone {
+			delete(p.alias, key)
+		}
 	}
 	remove(p.email, gone.email, gone)
 	remove(p.phone, gone.phone, gone)
-	return gone
 }
 
 // setEmail and setPhone keep the index right when an address changes; empty is none.

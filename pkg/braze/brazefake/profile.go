@@ -13,9 +13,13 @@ import (
 
 // Profile is what is known of a user.
 type Profile struct {
-	ExternalID string                     `json:"external_id,omitempty"`
-	BrazeID    string                     `json:"braze_id"`
-	Alias      *Alias                     `json:"user_alias,omitempty"`
+	ExternalID string `json:"external_id,omitempty"`
+	BrazeID    string `json:"braze_id"`
+	Alias      *Alias `json:"user_alias,omitempty"` // the first
+	// MoreAliases are all others.
+	MoreAliases []Alias `json:"more_user_aliases,omitempty"`
+	// Deprecated are external ids that were the user's before a rename, and still work.
+	Deprecated []string                   `json:"deprecated_external_ids,omitempty"`
 	Attributes map[string]json.RawMessage `json:"attributes"`        // fields that Braze knows
 	Custom     map[string]json.RawMessage `json:"custom_attributes"` // all others
 	// Subscriptions are the states of subscription groups by id.
@@ -60,10 +64,14 @@ func InOrderReceived(events []Event) []Event {
 
 // person is a profile that is being kept.
 type person struct {
-	externalID, aliasLabel, aliasName string // never change
-	brazeID                           string // set by register before anybody else sees it
-	created                           time.Time
-	updated                           atomic.Int64 // Unix nanoseconds
+	brazeID string // set by register before anybody else sees it
+	created time.Time
+	updated atomic.Int64 // Unix nanoseconds
+
+	// Change only while people.whole is locked.
+	externalID string
+	deprecated []string
+	aliases    []Alias
 
 	// Under the lock of the index.
 	email, phone string // by which it is found
@@ -81,8 +89,11 @@ type person struct {
 
 func newPerson(id identity) *person {
 	p := &person{
-		externalID: id.externalID, aliasLabel: id.aliasLabel, aliasName: id.aliasName, created: time.Now(),
+		externalID: id.externalID, created: time.Now(),
 		attributes: map[string]json.RawMessage{}, custom: map[string]json.RawMessage{},
+	}
+	if id.externalID == "" && id.aliasName != "" {
+		p.aliases = []Alias{{Label: id.aliasLabel, Name: id.aliasName}}
 	}
 	p.updated.Store(p.created.UnixNano())
 	if id.externalID == "" && id.aliasName == "" {
@@ -108,8 +119,10 @@ func (p *person) view() Profile {
 		EventCount: p.eventCount, PurchaseCount: p.buyCount,
 		CreatedAt: p.created.UTC(), UpdatedAt: time.Unix(0, p.updated.Load()).UTC(),
 	}
-	if p.aliasName != "" {
-		view.Alias = &Alias{Label: p.aliasLabel, Name: p.aliasName}
+	view.Deprecated = slices.Clone(p.deprecated)
+	if len(p.aliases) > 0 {
+		view.Alias = &Alias{Label: p.aliases[0].Label, Name: p.aliases[0].Name}
+		view.MoreAliases = slices.Clone(p.aliases[1:])
 	}
 	return view
 }

@@ -11,9 +11,10 @@ import (
 
 // Stats are the sandbox's totals since it began, or was reset.
 type Stats struct {
-	Requests int64            `json:"requests"`
-	ByStatus map[string]int64 `json:"by_status"` // "dropped" for connections closed without an answer
-	Bytes    int64            `json:"bytes"`     // of bodies
+	Requests   int64            `json:"requests"`
+	ByStatus   map[string]int64 `json:"by_status"` // "dropped" for connections closed without an answer
+	ByEndpoint map[string]int64 `json:"by_endpoint"`
+	Bytes      int64            `json:"bytes"` // of bodies
 	// Objects that came in, of these refused by themselves or with their whole request, and applied; by
 	// array.
 	Received map[string]int64 `json:"received"`
@@ -40,10 +41,20 @@ type counters struct {
 
 	receivedPlace, appliedPlace atomic.Int64 // not reset: places stay unique
 
-	mu      sync.Mutex
-	mishaps map[string]int64
-	fates   map[Fate]int64
+	mu         sync.Mutex
+	mishaps    map[string]int64
+	fates      map[Fate]int64
+	byEndpoint map[*braze.Endpoint]*atomic.Int64 // made once
 }
+
+func (c *counters) init() {
+	c.byEndpoint = map[*braze.Endpoint]*atomic.Int64{}
+	for _, e := range braze.Endpoints() {
+		c.byEndpoint[e] = new(atomic.Int64)
+	}
+}
+
+func (c *counters) asked(e *braze.Endpoint) { c.byEndpoint[e].Add(1) }
 
 func (c *counters) mishap(name string) {
 	c.mu.Lock()
@@ -70,6 +81,9 @@ func (c *counters) reset() {
 	for _, n := range []*atomic.Int64{&c.requests, &c.bytes, &c.nobody, &c.valuesIgnored, &c.clamped} {
 		n.Store(0)
 	}
+	for _, n := range c.byEndpoint {
+		n.Store(0)
+	}
 	for a := range c.received {
 		c.received[a].Store(0)
 		c.refused[a].Store(0)
@@ -89,7 +103,7 @@ func (s *Sandbox) Stats() Stats {
 	stats := Stats{
 		Requests: c.requests.Load(), Bytes: c.bytes.Load(), Pending: s.pending.n.Load(), Nobody: c.nobody.Load(),
 		ValuesIgnored: c.valuesIgnored.Load(), TimesClamped: c.clamped.Load(),
-		ByStatus: map[string]int64{}, Received: map[string]int64{}, Refused: map[string]int64{}, Applied: map[string]int64{},
+		ByStatus: map[string]int64{}, ByEndpoint: map[string]int64{}, Received: map[string]int64{}, Refused: map[string]int64{}, Applied: map[string]int64{},
 		Mishaps: map[string]int64{}, Fates: map[Fate]int64{},
 		Profiles: s.people.count(), Violations: s.violations.total(),
 	}
@@ -100,6 +114,11 @@ func (s *Sandbox) Stats() Stats {
 				name = "dropped"
 			}
 			stats.ByStatus[name] = n
+		}
+	}
+	for e, n := range c.byEndpoint {
+		if n := n.Load(); n > 0 {
+			stats.ByEndpoint[e.String()] = n
 		}
 	}
 	for a := braze.Attributes; a <= braze.Purchases; a++ {
@@ -120,16 +139,18 @@ func (s *Sandbox) Stats() Stats {
 
 // Request is a call that came in.
 type Request struct {
-	Number  int64     `json:"number"`
-	At      time.Time `json:"at"`
-	Status  int       `json:"status"` // 0 when the connection was dropped
-	Bytes   int       `json:"bytes"`
-	Objects [3]int    `json:"objects"` // attributes, events, purchases
-	Refused int       `json:"refused"` // of these, by themselves
-	Fate    Fate      `json:"fate,omitempty"`
-	Mishap  string    `json:"mishap,omitempty"`
-	Message string    `json:"message,omitempty"` // of a refusal
-	Took    string    `json:"took"`
+	Number   int64     `json:"number"`
+	At       time.Time `json:"at"`
+	Endpoint string    `json:"endpoint"`
+	Status   int       `json:"status"` // 0 when the connection was dropped
+	Bytes    int       `json:"bytes"`
+	Objects  [3]int    `json:"objects"`         // attributes, events, purchases
+	Items    int       `json:"items,omitempty"` // recipients, users or items of another endpoint
+	Refused  int       `json:"refused"`         // of these, by themselves
+	Fate     Fate      `json:"fate,omitempty"`
+	Mishap   string    `json:"mishap,omitempty"`
+	Message  string    `json:"message,omitempty"` // of a refusal
+	Took     string    `json:"took"`
 }
 
 // requestLog is the latest requests.

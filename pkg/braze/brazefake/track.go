@@ -16,27 +16,27 @@ import (
 )
 
 const (
-	trackPath       = "/users/track"
-	trackPermission = "users.track"
-	bodyTimeout     = 30 * time.Second
-	maxDrained      = 16 << 20 // of a body too large, read so that its sender reads the answer
+	bodyTimeout = 30 * time.Second
+	maxDrained  = 16 << 20 // of a body too large, read so that its sender reads the answer
 )
 
-// call is one request to /users/track on its way through.
+// call is one request on its way through.
 type call struct {
-	number  int64
-	at      time.Time
-	knobs   Knobs
-	dice    *rand.Rand
-	size    int
-	counts  [3]int
-	present [3]bool
-	objects []object
-	refused int
-	batch   *batch
-	flight  flight
-	mishap  mishap
-	fate    Fate
+	number   int64
+	endpoint *braze.Endpoint
+	at       time.Time
+	knobs    Knobs
+	dice     *rand.Rand
+	size     int
+	items    int // of another endpoint than /users/track
+	counts   [3]int
+	present  [3]bool
+	objects  []object
+	refused  int
+	batch    *batch
+	flight   flight
+	mishap   mishap
+	fate     Fate
 }
 
 // reply is an answer to be written.
@@ -46,18 +46,29 @@ type reply struct {
 	message string // for the log of requests
 }
 
-// track answers POST /users/track.
-func (s *Sandbox) track(w http.ResponseWriter, r *http.Request) {
-	c := &call{number: s.numbers.Add(1), at: time.Now(), knobs: s.Knobs()}
-	c.dice = s.dice(c.number)
-	s.counters.requests.Add(1)
+// track answers POST /users/track, and its siblings bulk and sync.
+func (s *Sandbox) track(w http.ResponseWriter, r *http.Request, e *braze.Endpoint) {
+	c := s.begin(e)
 	buf := bodies.Get().(*bytes.Buffer)
 	buf.Reset()
-
 	answer, kept := s.treat(c, w, r, buf)
 	if !kept {
 		bodies.Put(buf)
 	}
+	s.end(c, w, answer)
+}
+
+// begin takes a request in.
+func (s *Sandbox) begin(e *braze.Endpoint) *call {
+	c := &call{number: s.numbers.Add(1), endpoint: e, at: time.Now(), knobs: s.Knobs()}
+	c.dice = s.dice(c.number)
+	s.counters.requests.Add(1)
+	s.counters.asked(e)
+	return c
+}
+
+// end answers it and writes it down.
+func (s *Sandbox) end(c *call, w http.ResponseWriter, answer reply) {
 	if c.mishap.happened() {
 		s.counters.mishap(c.mishap.String())
 	}
@@ -68,7 +79,9 @@ func (s *Sandbox) track(w http.ResponseWriter, r *http.Request) {
 	written := s.write(w, c, answer)
 	if !written && c.fate == Answered {
 		c.fate = ClientGone
-		s.log.settle(c.batch, c.fate, c.mishap.String())
+		if c.batch != nil {
+			s.log.settle(c.batch, c.fate, c.mishap.String())
+		}
 	}
 	s.note(c, answer)
 	if c.mishap.drop {
@@ -83,13 +96,12 @@ func (s *Sandbox) treat(c *call, w http.ResponseWriter, r *http.Request, buf *by
 	if answer := s.gate(c, w.Header(), r); answer.status != 0 {
 		return answer, false
 	}
-	body, err := s.readBody(w, r, buf)
+	body, err := s.readBody(w, r, buf, int64(c.endpoint.MaxBody))
 	c.size = len(body)
 	s.counters.bytes.Add(int64(c.size))
 	switch {
 	case errors.Is(err, errTooLarge):
-		s.violations.add(fmt.Sprintf("request %d is larger than %d bytes", c.number, braze.MaxBody))
-		return fatal(http.StatusRequestEntityTooLarge, "the body is larger than 4 MB"), false
+		return s.tooLarge(c), false
 	case err != nil:
 		return fatal(http.StatusBadRequest, errNotJSON.Error()), false
 	}
@@ -102,6 +114,16 @@ func (s *Sandbox) treat(c *call, w http.ResponseWriter, r *http.Request, buf *by
 	return s.carryOut(c)
 }
 
+// tooLarge refuses a body; /users/track/bulk answers 400 and not 413 (braze-docs: post_user_track_bulk).
+func (s *Sandbox) tooLarge(c *call) reply {
+	s.violations.add(fmt.Sprintf("request %d is larger than %d bytes", c.number, c.endpoint.MaxBody))
+	status := http.StatusRequestEntityTooLarge
+	if c.endpoint == braze.UsersTrackBulk {
+		status = http.StatusBadRequest
+	}
+	return fatal(status, fmt.Sprintf("the body is larger than %d MB", c.endpoint.MaxBody>>20))
+}
+
 // gate is what is asked before the body is read. The zero reply lets the request through.
 func (s *Sandbox) gate(c *call, h http.Header, r *http.Request) reply {
 	h.Set("X-Request-Id", "sandbox-"+strconv.FormatInt(c.number, 10))
@@ -109,30 +131,30 @@ func (s *Sandbox) gate(c *call, h http.Header, r *http.Request) reply {
 		c.mishap = mishap{status: http.StatusServiceUnavailable}
 		return fault(c.mishap.status)
 	}
-	if r.Method != http.MethodPost {
-		h.Set("Allow", http.MethodPost)
-		return fatal(http.StatusMethodNotAllowed, "only POST is allowed")
+	if r.Method != c.endpoint.Method {
+		h.Set("Allow", c.endpoint.Method)
+		return fatal(http.StatusMethodNotAllowed, "only "+c.endpoint.Method+" is allowed")
 	}
-	if status, message := s.authorize(r, trackPermission); status != 0 {
+	if status, message := s.authorize(r, c.endpoint.Permission); status != 0 {
 		return fatal(status, message)
 	}
 	if status, message := acceptable(r); status != 0 {
 		return fatal(status, message)
 	}
-	if c.knobs.RateLimit > 0 {
-		ok, left, end := s.window.take(c.at, &c.knobs)
-		quotaHeaders(h, &c.knobs, !ok, left, c.at, end)
-		if !ok {
-			s.counters.mishap("429 for want of quota")
-			return fatal(http.StatusTooManyRequests, "Rate limit exceeded")
+	// Whether a send is a broadcast, and draws from another pool, its body says.
+	if !sendsMessages(c.endpoint) {
+		if answer := s.spend(c, h, c.endpoint.Pool); answer.status != 0 {
+			return answer
 		}
 	}
 	if chance(c.dice, c.knobs.P429) {
 		c.mishap = mishap{status: http.StatusTooManyRequests}
-		for _, name := range []string{"X-Ratelimit-Limit", "X-Ratelimit-Remaining", "X-Ratelimit-Reset"} {
-			h.Del(name)
+		clearQuota(h)
+		limit := c.endpoint.Pool.Rate.Count
+		if rate := c.knobs.rateOf(c.endpoint.Pool); !rate.IsZero() {
+			limit = rate.Count
 		}
-		quotaHeaders(h, &c.knobs, true, 0, c.at, c.at.Add(c.knobs.RetryAfter))
+		quotaHeaders(h, &c.knobs, limit, true, 0, c.at, c.at.Add(c.knobs.RetryAfter))
 		return fatal(http.StatusTooManyRequests, "Rate limit exceeded")
 	}
 	return reply{}
@@ -140,17 +162,17 @@ func (s *Sandbox) gate(c *call, h http.Header, r *http.Request) reply {
 
 var errTooLarge = errors.New("too large")
 
-// readBody reads a body of at most braze.MaxBody bytes.
-func (s *Sandbox) readBody(w http.ResponseWriter, r *http.Request, buf *bytes.Buffer) ([]byte, error) {
+// readBody reads a body of at most that many bytes.
+func (s *Sandbox) readBody(w http.ResponseWriter, r *http.Request, buf *bytes.Buffer, most int64) ([]byte, error) {
 	// The deadline is lifted again because the server goes on reading, to learn when the client leaves.
 	conn := http.NewResponseController(w)
 	_ = conn.SetReadDeadline(time.Now().Add(bodyTimeout))
 	defer func() { _ = conn.SetReadDeadline(time.Time{}) }()
-	if n := r.ContentLength; n > 0 && n <= braze.MaxBody {
+	if n := r.ContentLength; n > 0 && n <= most {
 		buf.Grow(int(n) + bytes.MinRead)
 	}
-	_, err := buf.ReadFrom(io.LimitReader(r.Body, braze.MaxBody+1))
-	if err == nil && buf.Len() > braze.MaxBody {
+	_, err := buf.ReadFrom(io.LimitReader(r.Body, most+1))
+	if err == nil && int64(buf.Len()) > most {
 		_, _ = io.CopyN(io.Discard, r.Body, maxDrained)
 		return buf.Bytes(), errTooLarge
 	}
@@ -210,27 +232,42 @@ func (s *Sandbox) takeIn(ctx context.Context, c *call, body []byte) reply {
 	s.log.add(c.batch)
 	c.flight.number, c.flight.ctx = c.number, ctx
 	s.flights.take(&c.flight)
-	if s.tooMany(c.counts) {
+	if allowed := s.tooMany(c); allowed != "" {
 		s.flights.land(&c.flight)
-		s.violations.add(fmt.Sprintf("request %d holds %v objects, allowed are %s", c.number, c.counts, s.allowed()))
+		s.violations.add(fmt.Sprintf("request %d holds %v objects, allowed are %s", c.number, c.counts, allowed))
 		s.settle(c, NotApplied)
 		return fatal(http.StatusBadRequest, "Max Input Length Exceeded")
 	}
 	return reply{}
 }
 
-func (s *Sandbox) tooMany(counts [3]int) bool {
-	if s.options.LegacyArrays {
-		return max(counts[0], counts[1], counts[2]) > s.options.MaxObjects
+// tooMany says how many objects would be allowed, when there are more, or nothing.
+func (s *Sandbox) tooMany(c *call) (allowed string) {
+	n := c.counts[0] + c.counts[1] + c.counts[2]
+	switch c.endpoint {
+	case braze.UsersTrackBulk:
+		perUser := map[string]int{}
+		for i := range c.objects {
+			if perUser[c.objects[i].user]++; c.objects[i].user != "" && perUser[c.objects[i].user] > braze.MaxBulkPerUser {
+				return fmt.Sprintf("%d of one user", braze.MaxBulkPerUser)
+			}
+		}
+		if n > c.endpoint.MaxItems {
+			return fmt.Sprintf("%d in all", c.endpoint.MaxItems)
+		}
+	case braze.UsersTrackSync:
+		if n > 1 {
+			return "1 in all"
+		}
+	default:
+		if s.options.LegacyArrays && max(c.counts[0], c.counts[1], c.counts[2]) > s.options.MaxObjects {
+			return fmt.Sprintf("%d in each array", s.options.MaxObjects)
+		}
+		if !s.options.LegacyArrays && n > s.options.MaxObjects {
+			return fmt.Sprintf("%d in all", s.options.MaxObjects)
+		}
 	}
-	return counts[0]+counts[1]+counts[2] > s.options.MaxObjects
-}
-
-func (s *Sandbox) allowed() string {
-	if s.options.LegacyArrays {
-		return fmt.Sprintf("%d in each array", s.options.MaxObjects)
-	}
-	return fmt.Sprintf("%d in all", s.options.MaxObjects)
+	return ""
 }
 
 // carryOut applies a request and finds its answer, with whatever goes wrong before and after. Its users
@@ -260,7 +297,13 @@ func (s *Sandbox) carryOut(c *call) (answer reply, kept bool) {
 	answer = c.accepted()
 	if c.refused < len(c.objects) {
 		delay := between(c.dice, c.knobs.ApplyDelayMin, c.knobs.ApplyDelayMax)
+		if c.endpoint == braze.UsersTrackSync {
+			delay = 0 // its answer means applied (braze-docs: post_user_track_synchronous)
+		}
 		kept = !s.applySoon(c.objects, &c.knobs, delay)
+	}
+	if c.endpoint == braze.UsersTrackSync && c.refused == 0 {
+		answer.body = s.touched(&c.objects[0])
 	}
 	wait(c.flight.ctx, between(c.dice, c.knobs.LatencyMin, c.knobs.LatencyMax))
 	c.mishap = c.knobs.throwAfter(c.dice)
@@ -293,7 +336,7 @@ func (s *Sandbox) note(c *call, answer reply) {
 		return
 	}
 	s.requests.add(Request{
-		Number: c.number, At: c.at, Status: answer.status, Bytes: c.size, Objects: c.counts, Refused: c.refused,
+		Number: c.number, At: c.at, Endpoint: c.endpoint.String(), Items: c.items, Status: answer.status, Bytes: c.size, Objects: c.counts, Refused: c.refused,
 		Fate: c.fate, Mishap: c.mishap.String(), Message: answer.message, Took: time.Since(c.at).Round(time.Microsecond).String(),
 	})
 }
@@ -301,6 +344,9 @@ func (s *Sandbox) note(c *call, answer reply) {
 // accepted is the answer of an accepted request (braze-docs: post_user_track, recommended_events).
 func (c *call) accepted() reply {
 	status, message := http.StatusCreated, "success"
+	if c.endpoint == braze.UsersTrackBulk {
+		status = c.knobs.PlainStatus
+	}
 	if c.refused > 0 && c.refused == len(c.objects) && c.knobs.AllFailedStatus != http.StatusCreated {
 		status, message = c.knobs.AllFailedStatus, "no valid objects"
 	}
