@@ -52,7 +52,7 @@ type timers struct{ h timerHeap }
 
 type timer struct {
 	at   time.Time
-	key  string // the user may have been dropped and its struct reused: both must still agree
+	key  string // the user may have gone and the struct be another's: both must still agree
 	user *user
 }
 

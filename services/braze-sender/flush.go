@@ -13,15 +13,16 @@ import (
 
 // flight is a request on its way, with the records it carries and what became of them.
 type flight struct {
-	items    []*item
+	index    int // in the lane's list
+	line     *line
+	loads    []load
 	shares   []share
-	deferred []bool // by item: to be sent again
+	deferred []bool // by load: to be sent again
 	outcomes []outcome.Outcome
 	why      string // it was closed: full, linger
 
-	request braze.Request
-	body    []byte
-	refs    [3][]span // by array and index of an object: the items it stands for
+	body []byte
+	refs [3][]span // by array and index of an object: the loads it stands for
 
 	verdict braze.Verdict // of the last call
 	status  int
@@ -29,30 +30,31 @@ type flight struct {
 	hint    quota.Hint
 }
 
-// share is the part of a flight's items that belong to one user.
+// share is the part of a flight's loads that belong to one user.
 type share struct {
 	user     *user
 	from, to int
 }
 
-// span is a range of a flight's items.
+// span is a range of a flight's loads.
 type span struct{ from, to int }
 
-func (l *lane) newFlight() *flight {
+func (l *lane) newFlight(ln *line) *flight {
 	if n := len(l.spare); n > 0 {
 		f := l.spare[n-1]
 		l.spare = l.spare[:n-1]
+		f.line = ln
 		return f
 	}
-	return &flight{}
+	return &flight{line: ln}
 }
 
 func (l *lane) recycle(f *flight) {
-	clear(f.items)
+	clear(f.loads)
 	clear(f.shares)
 	clear(f.outcomes)
-	f.items, f.shares, f.deferred, f.outcomes = f.items[:0], f.shares[:0], f.deferred[:0], f.outcomes[:0]
-	f.hint = quota.Hint{}
+	f.loads, f.shares, f.deferred, f.outcomes = f.loads[:0], f.shares[:0], f.deferred[:0], f.outcomes[:0]
+	f.hint, f.verdict, f.line = quota.Hint{}, 0, nil
 	if cap(f.body) < 1<<20 { // a rare giant is not kept
 		l.spare = append(l.spare, f)
 	}
@@ -73,9 +75,25 @@ func (f *flight) wait(attempts int) time.Duration {
 
 // flush carries a flight to Braze and settles every record of it that is done with.
 func (s *Sender) flush(ctx context.Context, f *flight) {
-	f.deferred = append(f.deferred[:0], make([]bool, len(f.items))...)
-	f.outcomes = append(f.outcomes[:0], make([]outcome.Outcome, len(f.items))...)
-	s.send(ctx, f, span{0, len(f.items)})
+	f.deferred = append(f.deferred[:0], make([]bool, len(f.loads))...)
+	f.outcomes = append(f.outcomes[:0], make([]outcome.Outcome, len(f.loads))...)
+	s.send(ctx, f, span{0, len(f.loads)})
+}
+
+// call makes the call that the flight's line is for.
+func (s *Sender) call(ctx context.Context, f *flight) braze.Answer {
+	n := [3]int{len(f.refs[0]), len(f.refs[1]), len(f.refs[2])}
+	var a braze.Answer
+	switch e := f.line.outlet.endpoint; e {
+	case braze.UsersTrack:
+		a = s.client.Track(ctx, f.body, n)
+	case braze.UsersTrackBulk:
+		a = s.client.TrackBulk(ctx, f.body, n)
+	default:
+		a = s.client.Call(ctx, braze.Call{Endpoint: e, Path: f.line.path, Body: f.body, Items: n[0]})
+	}
+	s.metrics.called(f.line.outlet.endpoint, a, n[0]+n[1]+n[2])
+	return a
 }
 
 // send makes one call for a range of the flight's items. A range that Braze finds malformed as a
@@ -83,11 +101,10 @@ func (s *Sender) flush(ctx context.Context, f *flight) {
 // It reports false when something was deferred: what comes after must not overtake it.
 func (s *Sender) send(ctx context.Context, f *flight, r span) bool {
 	f.encode(r)
-	a := s.client.Track(ctx, f.body, f.request.Counts())
-	s.metrics.called(a, f.request.Len())
+	a := s.call(ctx, f)
 	f.verdict, f.status, f.message = a.Verdict, a.Status, a.Message
 	f.hint = a.Hint
-	done := answer{at: time.Now(), status: a.Status, requestID: s.requestIDs.next(), latency: a.Latency}
+	done := answer{at: time.Now(), endpoint: f.line.outlet.endpoint.Path, status: a.Status, requestID: s.requestIDs.next(), latency: a.Latency}
 
 	switch a.Verdict {
 	case braze.Accepted:
@@ -97,7 +114,7 @@ func (s *Sender) send(ctx context.Context, f *flight, r span) bool {
 			return s.halve(ctx, f, r)
 		}
 		f.outcomes[r.from] = outcome.Outcome{Kind: outcome.Refused, Reason: "rejected", Detail: strconv.Itoa(a.Status) + ": " + a.Message}
-		s.settler.settle(f.items[r.from], f.outcomes[r.from], done)
+		s.settler.settle(f.loads[r.from].item, f.outcomes[r.from], done)
 		return true
 	case braze.InDoubt:
 		return s.inDoubt(f, r, a, done)
@@ -125,28 +142,38 @@ func (s *Sender) accepted(f *flight, r span, a braze.Answer, done answer) bool {
 	if a.Strange > 0 {
 		s.log.Warn().Int("errors", a.Strange).Str("request_id", done.requestID).Msg("Braze named objects that were not in the request")
 	}
+	again := false
 	for i := r.from; i < r.to; i++ {
-		if f.outcomes[i].Kind == outcome.Deferred {
+		switch ld := f.loads[i]; {
+		case f.outcomes[i].Kind == outcome.Deferred:
+			f.deferred[i], again = true, true
+		case f.outcomes[i].Kind == outcome.Delivered && int(ld.to) < len(ld.parts):
+			// More is to come, by another request; until then this is no end.
+			f.outcomes[i] = outcome.Outcome{Kind: outcome.Deferred, Reason: underWay}
 			f.deferred[i] = true
+			ld.done = ld.to
+			s.settler.report(ld.item, f.outcomes[i], done)
 		}
 	}
 	s.settler.settleAll(f, r, done)
-	return true
+	return !again
 }
+
+// underWay is the reason of a record of which a part is delivered and another is not yet.
+const underWay = "under_way"
 
 // refuse puts an object's error on the record it came from. An object folded of several records says
 // nothing about which of them is at fault: they are sent again, each for itself.
 func (s *Sender) refuse(f *flight, at span, e braze.ItemError) {
 	if at.to-at.from > 1 {
 		for i := at.from; i < at.to; i++ {
-			if f.items[i].hasAttributes() {
-				f.items[i].alone = true
-				if !f.items[i].hasEvent() {
-					f.outcomes[i] = outcome.Outcome{Kind: outcome.Deferred, Reason: "folded"}
-					continue
-				}
-				f.outcomes[i] = outcome.Outcome{Kind: outcome.Refused, Reason: "item_error", Detail: e.Array.String() + ": " + e.Type}
+			ld := f.loads[i]
+			ld.alone = true
+			if ld.to-ld.from == 1 {
+				f.outcomes[i] = outcome.Outcome{Kind: outcome.Deferred, Reason: "folded"}
+				continue
 			}
+			f.outcomes[i] = outcome.Outcome{Kind: outcome.Refused, Reason: "item_error", Detail: e.Array.String() + ": " + e.Type}
 		}
 		return
 	}
@@ -161,7 +188,7 @@ func (s *Sender) refuse(f *flight, at span, e braze.ItemError) {
 func (s *Sender) halve(ctx context.Context, f *flight, r span) bool {
 	mid := r.from + (r.to-r.from)/2
 	for _, half := range []span{{r.from, mid}, {mid, r.to}} {
-		if !s.waitForQuota(ctx, s.lane.left()) {
+		if !s.waitForQuota(ctx, f, s.lane.left()) {
 			s.deferAll(f, span{half.from, r.to}, braze.Answer{Verdict: braze.NotSent}, answer{at: time.Now()})
 			return false
 		}
@@ -175,9 +202,9 @@ func (s *Sender) halve(ctx context.Context, f *flight, r span) bool {
 	return true
 }
 
-// waitForQuota takes one call out of the budget. It reports false when the context ends first, or the
-// partitions are to be released.
-func (s *Sender) waitForQuota(ctx context.Context, left <-chan struct{}) bool {
+// waitForQuota takes one call out of the flight's budget. It reports false when the context ends
+// first, or the partitions are to be released.
+func (s *Sender) waitForQuota(ctx context.Context, f *flight, left <-chan struct{}) bool {
 	for {
 		select {
 		case <-ctx.Done():
@@ -186,7 +213,7 @@ func (s *Sender) waitForQuota(ctx context.Context, left <-chan struct{}) bool {
 			return false
 		default:
 		}
-		wait := s.lane.quota.Take(time.Now())
+		wait := f.line.outlet.pool.quota.Take(time.Now())
 		if wait <= 0 {
 			return true
 		}
@@ -200,34 +227,30 @@ func (s *Sender) waitForQuota(ctx context.Context, left <-chan struct{}) bool {
 	}
 }
 
-// inDoubt decides about records of which nobody knows whether Braze has them. Plain attribute sets
-// may be repeated; an event is repeated or parked, as configured.
+// inDoubt decides about records of which nobody knows whether Braze has them. What ends in the same
+// state however often Braze gets it is sent again; the rest is sent again or parked, as configured.
 func (s *Sender) inDoubt(f *flight, r span, a braze.Answer, done answer) bool {
-	if s.config.Sender.InDoubt != "park" {
-		s.deferAll(f, r, a, done)
-		return false
-	}
 	clear := true
 	for i := r.from; i < r.to; i++ {
-		it := f.items[i]
-		if it.repeatable() {
-			f.deferred[i], clear = true, false
+		if !f.loads[i].parked() {
+			s.deferAll(f, span{i, i + 1}, a, done)
+			clear = false
 			continue
 		}
-		o := outcome.Outcome{Kind: outcome.Refused, Reason: "in_doubt", Detail: "the request was sent and not answered; Braze may have the event"}
-		s.settler.settle(it, o, done)
+		f.outcomes[i] = outcome.Outcome{Kind: outcome.Refused, Reason: "in_doubt", Detail: "the request was sent and not answered; Braze may have it"}
+		s.settler.settle(f.loads[i].item, f.outcomes[i], done)
 	}
 	return clear
 }
 
-// repeatable reports whether Braze ends in the same state however often it gets the item.
-func (it *item) repeatable() bool {
-	for _, a := range it.attributes {
-		if a.operator {
-			return false
+// parked reports whether a load is given up rather than perhaps doubled.
+func (ld load) parked() bool {
+	for i := range ld.carried() {
+		if p := &ld.carried()[i]; p.park && !p.repeatable {
+			return true
 		}
 	}
-	return !it.hasEvent()
+	return false
 }
 
 // patient is how long a record may be deferred before a receipt says so.
@@ -239,7 +262,7 @@ func (s *Sender) deferAll(f *flight, r span, a braze.Answer, done answer) {
 	now := time.Now()
 	for i := r.from; i < r.to; i++ {
 		f.deferred[i] = true
-		if it := f.items[i]; !it.reported && now.Sub(it.first) > patient {
+		if it := f.loads[i].item; !it.reported && it.waitingFor(now) > patient {
 			it.reported = true
 			s.settler.report(it, outcome.Outcome{Kind: outcome.Deferred, Reason: a.Verdict.String(), Detail: a.Message}, done)
 		}

@@ -1,6 +1,7 @@
 package brazesender
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -8,8 +9,8 @@ import (
 	"github.com/sluicehq/sluice/pkg/retry"
 )
 
-// gate closes the lane for everyone while asking makes no sense: Braze says slow down, does not know
-// our key, or has not been there for many requests in a row. A closed gate lets one request through
+// gate closes an endpoint while asking makes no sense: Braze says slow down, does not know our key, or
+// has not been there for many requests in a row. A closed gate lets one request through
 // now and then; an answer to it opens the gate.
 type gate struct {
 	until    time.Time
@@ -49,7 +50,8 @@ func (g *gate) learn(f *flight, now time.Time) {
 	case braze.Stopped:
 		g.refusals++
 		g.probing = true
-		g.stopped = fmt.Errorf("answered %d, nothing is sent: check BRAZE_REST_ENDPOINT and BRAZE_API_KEY and its permission users.track: %s", f.status, f.message)
+		e := f.line.outlet.endpoint
+		g.stopped = fmt.Errorf("%s answered %d, nothing is sent to it: check BRAZE_REST_ENDPOINT and BRAZE_API_KEY and its permission %s: %s", e.Path, f.status, e.Permission, f.message)
 		g.until = now.Add(probes.Next(g.refusals-1, 0))
 	case braze.Unavailable, braze.InDoubt, braze.NotSent:
 		g.failures++
@@ -77,15 +79,21 @@ func (s *Sender) tellKafka(flowing bool) {
 }
 
 // tellHealth turns readiness red while an operator has to act.
-func (s *Sender) tellHealth(g gate) {
-	if (g.stopped == nil) == s.letIn {
+func (s *Sender) tellHealth() {
+	var stopped error
+	for _, out := range s.lines.outlets {
+		if out.gate.stopped != nil {
+			stopped = errors.Join(stopped, out.gate.stopped)
+		}
+	}
+	if (stopped == nil) == s.letIn {
 		return
 	}
-	s.letIn = g.stopped == nil
-	s.health.Set("braze", g.stopped)
+	s.letIn = stopped == nil
+	s.health.Set("braze", stopped)
 	if s.letIn {
 		s.log.Info().Msg("Braze lets us in again")
 	} else {
-		s.log.Error().Err(g.stopped).Msg("Braze does not let us in")
+		s.log.Error().Err(stopped).Msg("Braze does not let us in")
 	}
 }

@@ -2,44 +2,45 @@ package brazesender
 
 import (
 	"context"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/sluicehq/sluice/pkg/braze"
-	"github.com/sluicehq/sluice/pkg/quota"
+	"github.com/sluicehq/sluice/pkg/outcome"
 	"github.com/sluicehq/sluice/pkg/stream"
+	"github.com/sluicehq/sluice/services/braze-sender/routes"
 )
 
 // lane holds the queues of all users and decides what is sent when. One goroutine owns all of it;
 // requests run in goroutines of their own and come back as results.
 type lane struct {
-	s     *Sender
-	quota *quota.Quota
+	s *Sender
 
 	in       chan []*item
 	results  chan *flight
 	releases chan release
 
 	users   map[string]*user
-	ready   fifo
+	lines   []*line // those that have been needed so far
 	waiting timers
-	pending int // objects of ready users
 
-	flights  int                       // requests under way
-	inFlight map[*stream.Partition]int // records in them
-	gone     map[*stream.Partition]bool
-	open     []release // not answered yet
+	flights []*flight // under way
+	gone    map[*stream.Partition]bool
+	open    []release // not answered yet
 
-	gate gate
-	flow flow
+	flow   flow
+	orders orders
 
 	// Until calm the attributes that an earlier owner of our users wrote may not have been applied.
 	calm    atomic.Int64 // Unix nanoseconds
 	leaveMu sync.Mutex
 	leaving chan struct{} // closed while partitions are being released
 	spare   []*flight
-	idlers  []*user
+	resting int     // users that stay though they have nothing, since they are likely to come back
+	idlers  []*user // structs of others that have gone
 }
 
 // release asks the lane to finish with partitions; done is closed once nothing of theirs is under way.
@@ -51,14 +52,13 @@ type release struct {
 func newLane(s *Sender) *lane {
 	return &lane{
 		s:        s,
-		quota:    quota.New(s.config.Braze.Rate),
 		in:       make(chan []*item, 2),
 		results:  make(chan *flight, s.config.Sender.InFlight),
 		releases: make(chan release),
 		users:    map[string]*user{},
-		inFlight: map[*stream.Partition]int{},
 		gone:     map[*stream.Partition]bool{},
 		leaving:  make(chan struct{}),
+		orders:   orders{wait: s.config.Sender.OrderWait},
 	}
 }
 
@@ -114,7 +114,11 @@ func (l *lane) run(ctx context.Context) {
 		}
 		now := time.Now()
 		l.wake(now)
+		l.readmit(l.orders.due(now), now)
 		next := l.dispatch(ctx, now)
+		if at := l.orders.next(); !at.IsZero() && (next.IsZero() || at.Before(next)) {
+			next = at
+		}
 		if at, ok := l.waiting.next(); ok && (next.IsZero() || at.Before(next)) {
 			next = at
 		}
@@ -126,25 +130,56 @@ func (l *lane) run(ctx context.Context) {
 	}
 }
 
-// enqueue puts items behind the others of their users.
+// enqueue puts items behind the others of their users, but for those that say nothing new of an order,
+// and those that wait for theirs.
 func (l *lane) enqueue(items []*item, now time.Time) {
 	for _, it := range items {
 		if len(l.gone) > 0 && l.gone[it.delivery.Partition()] {
 			continue
 		}
-		key := it.delivery.KeyText()
-		u := l.users[key]
-		if u == nil {
-			u = l.newUser(key)
+		if it.order == nil {
+			l.push(it, now)
+			continue
 		}
-		u.push(it)
-		switch u.state {
-		case idle:
-			l.markReady(u, now)
-		case ready:
-			l.pending += objectsOf(it)
-		case busy, waiting:
+		switch goes, waits := l.orders.admit(it, now); {
+		case goes:
+			l.push(it, now)
+			if it.order.places {
+				l.readmit(l.orders.release(it.order.id), now)
+			}
+		case !waits:
+			l.s.settler.settle(it, sameState, answer{at: now})
 		}
+	}
+}
+
+// readmit lets records go that have waited for their orders.
+func (l *lane) readmit(items []*item, now time.Time) {
+	for _, it := range items {
+		if l.orders.states.has(it.order.state) {
+			l.s.settler.settle(it, sameState, answer{at: now})
+			continue
+		}
+		l.orders.states.add(it.order.state)
+		l.push(it, now)
+	}
+}
+
+// push puts an item behind the others of its user.
+func (l *lane) push(it *item, now time.Time) {
+	key := it.delivery.KeyText()
+	u := l.users[key]
+	if u == nil {
+		u = l.newUser(key)
+	}
+	u.push(it)
+	switch u.state {
+	case idle:
+		l.wakeUp(u)
+		l.markReady(u, now)
+	case ready:
+		u.line.pending += len(it.parts)
+	case busy, waiting:
 	}
 }
 
@@ -155,15 +190,21 @@ func (l *lane) newUser(key string) *user {
 	} else {
 		u = &user{}
 	}
-	u.key = key
-	l.users[key] = u
+	u.key = strings.Clone(key) // the record's memory is not kept for it
+	l.users[u.key] = u
 	return u
 }
 
+// markReady puts a user into the line of what comes next in their queue.
 func (l *lane) markReady(u *user, now time.Time) {
-	u.state, u.readySince = ready, now
-	l.ready.push(u)
-	l.pending += u.objects
+	ln := u.first.left()[0].line
+	if !ln.known {
+		ln.known = true
+		l.lines = append(l.lines, ln)
+	}
+	u.state, u.readySince, u.line = ready, now, ln
+	ln.ready.push(u)
+	ln.pending += u.objects
 }
 
 // rest puts a user where it belongs after a request, or after a wait.
@@ -180,15 +221,40 @@ func (l *lane) rest(u *user, now time.Time) {
 		l.waiting.push(u.written[len(u.written)-1].until, u)
 	default:
 		u.state = idle
-		l.drop(u)
+		l.retire(u)
 	}
 }
 
-func (l *lane) drop(u *user) {
-	delete(l.users, u.key)
-	*u = user{written: u.written[:0]}
-	if len(l.idlers) < 10_000 {
-		l.idlers = append(l.idlers, u)
+// maxResting is how many users without a record are kept at hand. Most people come back soon, and
+// leaving and entering the map costs more than the looking up in between.
+const maxResting = 50_000
+
+// retire lets a user without anything rest. When too many do, all of them go.
+func (l *lane) retire(u *user) {
+	if !u.resting {
+		u.resting = true
+		l.resting++
+	}
+	if l.resting <= maxResting {
+		return
+	}
+	for _, u := range l.users {
+		if u.resting {
+			delete(l.users, u.key)
+			*u = user{written: u.written[:0]}
+			if len(l.idlers) < maxResting {
+				l.idlers = append(l.idlers, u)
+			}
+		}
+	}
+	l.resting = 0
+}
+
+// wakeUp takes note that a user has something again.
+func (l *lane) wakeUp(u *user) {
+	if u.resting {
+		u.resting = false
+		l.resting--
 	}
 }
 
@@ -209,103 +275,194 @@ func (l *lane) wake(now time.Time) {
 // dispatch starts every request that is full or due and may be sent now. It returns when to look
 // again, zero when an event will tell.
 func (l *lane) dispatch(ctx context.Context, now time.Time) time.Time {
-	full := l.s.config.Braze.MaxObjects
-	for l.ready.len() > 0 && l.flights < l.s.config.Sender.InFlight {
-		if due := l.ready.first().readySince.Add(l.s.config.Sender.Linger); l.pending < full && due.After(now) {
-			return due
+	for {
+		ln, next := l.choose(now)
+		if ln == nil {
+			return next
 		}
-		if until, closed := l.gate.closed(now, l.flights); closed {
-			return until
-		}
-		if !l.flow.going(l.s.settler, now) {
-			l.s.tellKafka(false)
-			return now.Add(overdue / 10)
-		}
-		l.s.tellKafka(true)
-		if wait := l.quota.Take(now); wait > 0 {
-			return now.Add(wait)
-		}
-		f := l.pack(now)
+		f := l.pack(ln, now)
 		if f == nil {
 			continue // every user looked at had to wait: the call is not made, and the window forgets it
 		}
 		l.s.metrics.closed(f.why)
-		l.flights++
+		f.index = len(l.flights)
+		l.flights = append(l.flights, f)
+		ln.outlet.flights++
 		go func() {
 			l.s.flush(ctx, f)
 			l.results <- f
 		}()
 	}
-	return time.Time{}
 }
 
-// pack fills a request from the users that have been ready longest.
-func (l *lane) pack(now time.Time) *flight {
-	f := l.newFlight()
-	r := newRoom(l.s.config.Braze)
+// choose finds the line whose turn it is and takes one request out of its budget. Where there is none it
+// returns when to look again, zero when an event will tell.
+func (l *lane) choose(now time.Time) (_ *line, next time.Time) {
+	soon := func(at time.Time) {
+		if next.IsZero() || at.Before(next) {
+			next = at
+		}
+	}
+	var spent *pool // found empty just now
+	for {
+		var best *line
+		for _, ln := range l.lines {
+			if ln.outlet.pool == spent || !l.mayGo(ln, now, soon) {
+				continue
+			}
+			if best == nil || ln.before(best) {
+				best = ln
+			}
+		}
+		if best == nil {
+			return nil, next
+		}
+		if !l.flow.going(l.s.settler, now) {
+			l.s.tellKafka(false)
+			return nil, now.Add(overdue / 10)
+		}
+		l.s.tellKafka(true)
+		p := best.outlet.pool
+		if wait := p.quota.Take(now); wait > 0 {
+			soon(now.Add(wait))
+			spent = p
+			continue
+		}
+		p.passed[rank(best.priority)] = 0
+		if len(l.lines) > 1 {
+			l.pass(best, now)
+		}
+		return best, time.Time{}
+	}
+}
+
+// mayGo reports whether a line has a request that is full or due, and may send it now. Where only time
+// keeps it, soon is told until when.
+func (l *lane) mayGo(ln *line, now time.Time, soon func(time.Time)) bool {
+	if ln.ready.len() == 0 || len(l.flights) >= l.room(ln.priority) {
+		return false
+	}
+	if due := ln.ready.first().readySince.Add(l.s.config.Sender.Linger); ln.pending < ln.most && due.After(now) {
+		soon(due)
+		return false
+	}
+	if until, closed := ln.outlet.gate.closed(now, ln.outlet.flights); closed {
+		if !until.IsZero() {
+			soon(until)
+		}
+		return false
+	}
+	return true
+}
+
+// room is how many requests may be under way when another of the priority starts: the less urgent leave
+// some for the more urgent.
+func (l *lane) room(p routes.Priority) int {
+	all := l.s.config.Sender.InFlight
+	switch p {
+	case routes.Urgent:
+		return all
+	case routes.Backfill:
+		return max(1, all-all/4)
+	case routes.Live:
+	}
+	return max(1, all-all/16)
+}
+
+// before reports whether a line goes before another. Each priority that others have passed too often
+// has its turn; otherwise the most urgent goes first, and of equals the one that has waited longest.
+func (ln *line) before(other *line) bool {
+	mine, theirs := rank(ln.priority), rank(other.priority)
+	if mine != theirs && ln.outlet.pool == other.outlet.pool {
+		p := ln.outlet.pool
+		if a, b := p.passed[mine] >= reserve, p.passed[theirs] >= reserve; a != b {
+			return a
+		}
+	}
+	if mine != theirs {
+		return mine < theirs
+	}
+	return ln.ready.first().readySince.Before(other.ready.first().readySince)
+}
+
+// pass notes that a line went before others of its pool.
+func (l *lane) pass(best *line, now time.Time) {
+	p := best.outlet.pool
+	var seen [priorities]bool
+	for _, ln := range l.lines {
+		if r := rank(ln.priority); ln.priority != best.priority && ln.outlet.pool == p && !seen[r] && l.mayGo(ln, now, func(time.Time) {}) {
+			seen[r] = true
+			p.passed[r]++
+		}
+	}
+}
+
+// pack fills a request from the users of a line that have been ready longest.
+func (l *lane) pack(ln *line, now time.Time) *flight {
+	f := l.newFlight(ln)
+	r := ln.room(l.s.config.Braze.LegacyArrays)
 	f.why = "linger"
-	for l.ready.len() > 0 {
-		u := l.ready.pop()
+	for ln.ready.len() > 0 {
+		u := ln.ready.pop()
 		if u.suspect() {
-			if len(f.items) > 0 { // it travels alone, in the next one
-				l.ready.pushFront(u)
+			if len(f.loads) > 0 { // it travels alone, in the next one
+				ln.ready.pushFront(u)
 				break
 			}
-			r = newRoomFor(u.first)
+			r = ln.roomFor(u.first)
 		}
-		l.pending -= u.objects
-		from := len(f.items)
+		ln.pending -= u.objects
+		from := len(f.loads)
 		var why shareEnd
 		var until time.Time
-		f.items, why, until = u.share(f.items, &r, now, time.Unix(0, l.calm.Load()))
+		f.loads, why, until = u.share(f.loads, ln, &r, now, time.Unix(0, l.calm.Load()))
 		switch {
-		case len(f.items) > from:
+		case len(f.loads) > from:
 			u.state = busy
-			f.shares = append(f.shares, share{u, from, len(f.items)})
+			f.shares = append(f.shares, share{u, from, len(f.loads)})
 			if !oneFlightPerUser && u.first != nil {
 				l.markReady(u, now)
 			}
 		case why == roomEnds:
-			l.ready.pushFront(u)
-			l.pending += u.objects
+			ln.ready.pushFront(u)
+			ln.pending += u.objects
 		default: // it has to wait, or what it had went away with its partition
 			u.notBefore = until
 			l.rest(u, now)
 		}
-		if why == roomEnds {
-			f.why = "full"
-			break
-		}
-		if r.total == 0 {
+		if why == roomEnds || r.total == 0 {
 			f.why = "full"
 			break
 		}
 	}
-	if len(f.items) == 0 {
+	if len(f.loads) == 0 {
 		l.spare = append(l.spare, f)
 		return nil
 	}
-	for _, it := range f.items {
-		l.inFlight[it.delivery.Partition()]++
-		it.attempts++
-		if it.first.IsZero() {
-			it.first = now
-		}
+	for _, ld := range f.loads {
+		ld.begin(now)
 	}
 	return f
 }
 
 // land takes a request's result: what is deferred goes back to the front of its user's queue.
 func (l *lane) land(f *flight, now time.Time) {
-	l.flights--
-	l.quota.Learn(now, f.hint)
-	alone := l.gate.failures == 0 // the request before this one, of other users, went well
-	l.gate.learn(f, now)
-	l.s.tellHealth(l.gate)
+	out := f.line.outlet
+	l.landed(f)
+	out.flights--
+	out.pool.quota.Learn(now, f.hint)
+	alone := out.gate.failures == 0 // the request before this one, of other users, went well
+	out.gate.learn(f, now)
+	l.s.tellHealth()
+	for i := range f.loads {
+		if o := f.loads[i].order; o != nil && f.outcomes[i].Kind == outcome.Refused {
+			l.orders.states.remove(o.state) // it may be said again, and then count
+		}
+	}
 	for _, sh := range f.shares {
 		back := l.collect(f, sh)
 		if l.s.config.Sender.UserSpacing > 0 {
-			sh.user.wrote(f.items[sh.from:sh.to], now.Add(l.s.config.Sender.UserSpacing))
+			sh.user.wrote(f.loads[sh.from:sh.to], now.Add(l.s.config.Sender.UserSpacing))
 		}
 		sh.user.notBefore = time.Time{}
 		if len(back) > 0 {
@@ -313,22 +470,35 @@ func (l *lane) land(f *flight, now time.Time) {
 				back[0].blame++
 			}
 			sh.user.putBack(back)
-			sh.user.notBefore = now.Add(f.wait(back[0].attempts))
+			sh.user.notBefore = now.Add(f.wait(int(back[0].attempts)))
 		}
 		l.rest(sh.user, now)
 	}
-	for _, it := range f.items {
-		l.inFlight[it.delivery.Partition()]--
-	}
 	l.recycle(f)
 	l.answerReleases()
+}
+
+// landed takes a flight off the list of those under way.
+func (l *lane) landed(f *flight) {
+	last := len(l.flights) - 1
+	l.flights[f.index] = l.flights[last]
+	l.flights[f.index].index = f.index
+	l.flights[last] = nil
+	l.flights = l.flights[:last]
+}
+
+// underWay reports whether a request carries records of one of the partitions.
+func (l *lane) underWay(parts []*stream.Partition) bool {
+	return slices.ContainsFunc(l.flights, func(f *flight) bool {
+		return slices.ContainsFunc(f.loads, func(ld load) bool { return slices.Contains(parts, ld.delivery.Partition()) })
+	})
 }
 
 // collect returns the items of a share that have to be sent again, in order.
 func (l *lane) collect(f *flight, sh share) []*item {
 	var back []*item
 	for i := sh.from; i < sh.to; i++ {
-		if it := f.items[i]; f.deferred[i] && !l.gone[it.delivery.Partition()] {
+		if it := f.loads[i].item; f.deferred[i] && !l.gone[it.delivery.Partition()] {
 			back = append(back, it)
 		}
 	}
@@ -346,6 +516,7 @@ func (l *lane) letGo(r release) {
 	for len(l.in) > 0 { // handed over before the partitions went
 		l.enqueue(<-l.in, time.Now())
 	}
+	l.orders.forget(l.gone)
 	for _, u := range l.users {
 		l.forgetGone(u)
 	}
@@ -364,7 +535,7 @@ func (l *lane) forgetGone(u *user) {
 	}
 	u.putBack(kept)
 	if u.state == ready {
-		l.pending += u.objects - before
+		u.line.pending += u.objects - before
 	}
 	if u.first == nil && u.state == waiting {
 		u.state = idle
@@ -378,16 +549,11 @@ func (l *lane) answerReleases() {
 	}
 	kept := l.open[:0]
 	for _, r := range l.open {
-		under := 0
-		for _, p := range r.parts {
-			under += l.inFlight[p]
-		}
-		if under > 0 {
+		if l.underWay(r.parts) {
 			kept = append(kept, r)
 			continue
 		}
 		for _, p := range r.parts {
-			delete(l.inFlight, p)
 			delete(l.gone, p)
 		}
 		close(r.done)

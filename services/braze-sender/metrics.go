@@ -6,6 +6,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/sluicehq/sluice/pkg/braze"
+	"github.com/sluicehq/sluice/pkg/event"
 	"github.com/sluicehq/sluice/pkg/outcome"
 	"github.com/sluicehq/sluice/pkg/stream"
 )
@@ -17,11 +18,12 @@ type metrics struct {
 	accepted prometheus.Counter
 	ended    *prometheus.CounterVec // outcome, reason
 	delayed  *prometheus.CounterVec // reason
-	calls    *prometheus.CounterVec // verdict
+	calls    *prometheus.CounterVec // endpoint, verdict
 	objects  prometheus.Histogram
 	latency  prometheus.Histogram
 	closing  *prometheus.CounterVec // why
 	again    *prometheus.CounterVec // outcome
+	plainly  *prometheus.CounterVec // type
 	plain    prometheus.Counter     // ended with delivered and no reason: the hot one
 }
 
@@ -36,9 +38,10 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		accepted: prometheus.NewCounter(prometheus.CounterOpts{Name: "sluice_sender_accepted_total", Help: "Records taken from the topic."}),
 		ended:    counter("settled_total", "Records done with, by outcome (delivered, skipped, refused) and reason.", "outcome", "reason"),
 		delayed:  counter("deferred_total", "Times that a record has to be sent again, by reason.", "reason"),
-		calls:    counter("requests_total", "Calls to Braze, by what the answer means.", "verdict"),
+		calls:    counter("requests_total", "Calls to Braze, by endpoint and what the answer means.", "endpoint", "verdict"),
 		closing:  counter("batches_total", "Requests by why they were closed: full or linger.", "why"),
 		again:    counter("recalled_total", "Records that an earlier owner had settled beyond its last commit, by outcome.", "outcome"),
+		plainly:  counter("plain_commerce_total", "Commerce events sent as custom events, since they lack what Braze requires of a recommended one, by type.", "type"),
 		objects: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: "sluice_sender_request_objects", Help: "Objects in a request.", Buckets: []float64{1, 5, 10, 25, 50, 75, 150, 225},
 		}),
@@ -88,10 +91,13 @@ func (m *metrics) deferred(v braze.Verdict, n int) {
 
 func (m *metrics) closed(why string) { m.closing.WithLabelValues(why).Inc() }
 
+// lacking counts a commerce event that is no recommended one.
+func (m *metrics) lacking(t event.CommerceType) { m.plainly.WithLabelValues(string(t)).Inc() }
+
 func (m *metrics) recalled(k outcome.Kind) { m.again.WithLabelValues(k.String()).Inc() }
 
-func (m *metrics) called(a braze.Answer, objects int) {
-	m.calls.WithLabelValues(a.Verdict.String()).Inc()
+func (m *metrics) called(e *braze.Endpoint, a braze.Answer, objects int) {
+	m.calls.WithLabelValues(e.Path, a.Verdict.String()).Inc()
 	m.objects.Observe(float64(objects))
 	m.latency.Observe(a.Latency.Seconds())
 }

@@ -5,6 +5,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/sluicehq/sluice/pkg/avro"
+	"github.com/sluicehq/sluice/pkg/event"
 	"github.com/sluicehq/sluice/pkg/retry"
 	"github.com/sluicehq/sluice/pkg/stream"
 )
@@ -41,8 +43,8 @@ func (p *parking) forget(parts []*stream.Partition) {
 	}
 }
 
-// park puts a record aside, the first of its partition, and sees to it that somebody asks again.
-func (s *Sender) park(ctx context.Context, d stream.Delivery) {
+// putAside parks a record, the first of its partition, and sees to it that somebody asks again.
+func (s *Sender) putAside(ctx context.Context, d stream.Delivery) {
 	if s.parking.waiting == nil {
 		s.parking.waiting = map[*stream.Partition][]stream.Delivery{}
 	}
@@ -63,9 +65,7 @@ func (s *Sender) unpark(ctx context.Context) {
 		}
 		d, ok := s.parking.any()
 		if ok { // ask without the lock, which Take needs as well
-			var scratch item
-			scratch.delivery = d
-			if _, err := s.read(ctx, &scratch); err != nil {
+			if err := s.learn(ctx, d); err != nil {
 				s.health.Set("registry", err)
 				continue
 			}
@@ -73,6 +73,19 @@ func (s *Sender) unpark(ctx context.Context) {
 		s.tryParked(ctx)
 		return
 	}
+}
+
+// learn asks the registry for a record's schema.
+func (s *Sender) learn(ctx context.Context, d stream.Delivery) (err error) {
+	if s.isCommerce(d) {
+		_, err = s.commerce.Decode(ctx, d.Value(), &event.Commerce{})
+	} else {
+		_, err = s.events.Decode(ctx, d.Value(), &event.Event{})
+	}
+	if _, unreadable := avro.AsUnreadable(err); unreadable {
+		return nil // that much is known now
+	}
+	return err
 }
 
 // any returns the first record of a partition that waits.

@@ -1,49 +1,25 @@
 package brazesender
 
 import (
+	"bytes"
 	"time"
 
 	"github.com/cespare/xxhash/v2"
 
 	"github.com/sluicehq/sluice/pkg/braze"
-	"github.com/sluicehq/sluice/pkg/event"
-	"github.com/sluicehq/sluice/pkg/stream"
 )
-
-// item is a record on its way to Braze: at most one attributes object and one event, which Braze
-// applies in that order.
-type item struct {
-	delivery   stream.Delivery
-	event      event.Event // aliases the delivery's value
-	attributes []attribute // of event.Attributes, taken apart
-
-	next     *item
-	attempts int
-	first    time.Time // of the attempts
-	alone    bool      // not to be folded again: Braze refused a folded object
-	blame    int       // times that its request failed with 5xx while others went well
-	reported bool      // a deferred receipt has been written
-}
-
-func (it *item) hasAttributes() bool { return len(it.attributes) > 0 }
-func (it *item) hasEvent() bool      { return it.event.Name != "" }
-
-// size bounds the bytes of the item's objects in a request from above.
-func (it *item) size() int {
-	e := &it.event
-	text := len(e.Name) + len(e.AppID) + 2*(len(e.User.ExternalID)+len(e.User.BrazeID)+len(e.User.AliasName)+len(e.User.AliasLabel)+len(e.User.Email)+len(e.User.Phone))
-	return 6*text + len(e.Properties) + len(e.Attributes) + 256 // a character takes at most six bytes when escaped
-}
 
 // user is the queue of one person's records. At most one request carries any of them at a time.
 type user struct {
 	key         string
 	first, last *item
-	objects     int // in the queue, at most
+	objects     int // in the queue
 	state       state
+	line        *line // while ready
 	readySince  time.Time
 	notBefore   time.Time // while waiting
 	written     []write   // attributes written within the spacing
+	resting     bool      // kept for the case that more comes
 }
 
 type state uint8
@@ -76,7 +52,7 @@ func (u *user) push(it *item) {
 		u.last.next = it
 	}
 	u.last = it
-	u.objects += objectsOf(it)
+	u.objects += len(it.left())
 }
 
 // putBack puts items, in order, before everything else.
@@ -87,7 +63,7 @@ func (u *user) putBack(items []*item) {
 		if u.last == nil {
 			u.last = items[i]
 		}
-		u.objects += objectsOf(items[i])
+		u.objects += len(items[i].left())
 	}
 }
 
@@ -98,51 +74,65 @@ func (u *user) pop() *item {
 		u.last = nil
 	}
 	it.next = nil
-	u.objects -= objectsOf(it)
+	u.objects -= len(it.left())
 	return it
-}
-
-func objectsOf(it *item) int {
-	n := 0
-	if it.hasAttributes() {
-		n++
-	}
-	if it.hasEvent() {
-		n++
-	}
-	return n
 }
 
 // room is what a request can still take.
 type room struct {
-	total  int    // over all arrays; the legacy contract has no such limit
-	arrays [3]int // per array
-	bytes  int
+	total   int    // over all arrays; the legacy contract has no such limit
+	arrays  [3]int // per array
+	bytes   int
+	perUser int
 }
 
-func newRoom(c braze.Config) room {
-	r := room{total: c.MaxObjects, arrays: [3]int{c.MaxObjects, c.MaxObjects, c.MaxObjects}, bytes: braze.MaxBody - 1024}
-	if c.LegacyArrays {
-		r.total = 3 * c.MaxObjects
+func (ln *line) room(legacy bool) room {
+	r := room{total: ln.most, arrays: [3]int{ln.most, ln.most, ln.most}, bytes: ln.bytes - 1024, perUser: ln.perUser}
+	if legacy && ln.arrays {
+		r.total = 3 * ln.most
 	}
 	return r
 }
 
-// newRoomFor has room for one record and nobody else.
-func newRoomFor(it *item) room {
-	n := objectsOf(it)
-	return room{total: n, arrays: [3]int{n, n, n}, bytes: braze.MaxBody}
+// roomFor has room for one record and nobody else.
+func (ln *line) roomFor(it *item) room {
+	n := len(it.left())
+	return room{total: n, arrays: [3]int{n, n, n}, bytes: ln.bytes, perUser: n}
 }
 
-func (r *room) take(attributes, events, bytes int) bool {
-	if attributes+events > r.total || attributes > r.arrays[braze.Attributes] || events > r.arrays[braze.Events] || bytes > r.bytes {
+// take makes room smaller by parts, all of them or none.
+func (r *room) take(parts []part, folded bool) bool {
+	after := *r
+	for i := range parts {
+		p := &parts[i]
+		after.bytes -= p.size()
+		if p.array == braze.Attributes && folded {
+			continue // its values stand in an object that is there already
+		}
+		after.total--
+		after.arrays[p.array]--
+	}
+	if after.total < 0 || after.bytes < 0 || after.arrays[braze.Attributes] < 0 || after.arrays[braze.Events] < 0 || after.arrays[braze.Purchases] < 0 {
 		return false
 	}
-	r.total -= attributes + events
-	r.arrays[braze.Attributes] -= attributes
-	r.arrays[braze.Events] -= events
-	r.bytes -= bytes
+	*r = after
 	return true
+}
+
+// load is what a request carries of an item: its parts from from to to.
+type load struct {
+	*item
+	from, to uint16
+}
+
+func (ld load) carried() []part { return ld.parts[ld.from:ld.to] }
+
+// attributes is the load's attributes object, which is always its first part; nil when it has none.
+func (ld load) attributes() *part {
+	if p := &ld.parts[ld.from]; len(p.attributes) > 0 {
+		return p
+	}
+	return nil
 }
 
 // shareEnd says why a share is not longer.
@@ -155,63 +145,77 @@ const (
 	spacingEnds                 // what follows writes an attribute that was written a moment ago
 )
 
-// share moves the longest prefix of the queue into a request that Braze's own order (attributes,
-// then events) leaves as it is: once an event is in, no attributes may follow. Attribute sets with
-// no event between them fold into one object where nothing is lost by it. When spacing ends the
-// share, until says when to look again.
+// share moves the longest prefix of the queue into a request that Braze's own order (attributes, then
+// events, then purchases) leaves as it is: once an event is in, no attributes may follow. Attribute
+// sets with nothing between them fold into one object where nothing is lost by it. When spacing ends
+// the share, until says when to look again.
+//
+// Of a record that asks for several kinds of request only those parts move that this one can take, and
+// nothing behind them. Other requests than those to /users/track take one part of a user: Braze says
+// nothing of an order between their objects, or lets the last one win.
 //
 // Until calm no attributes go at all: an earlier owner may have written some a moment ago.
-func (u *user) share(taken []*item, r *room, now, calm time.Time) (_ []*item, why shareEnd, until time.Time) {
+func (u *user) share(loads []load, ln *line, r *room, now, calm time.Time) (_ []load, why shareEnd, until time.Time) {
 	u.forget(now)
-	var folded []*item // whose attributes make one object
-	events := false
+	mine := len(loads) // where the user's loads begin
+	folding := false
+	highest := braze.Attributes
+	left := r.perUser
 	for it := u.first; it != nil; it = u.first {
-		attributes := 0
-		if it.hasAttributes() {
-			if events {
-				return taken, orderEnds, until
-			}
+		left0 := it.left()
+		n := 0
+		for n < len(left0) && left0[n].line == ln && (ln.arrays || n == 0) {
+			n++
+		}
+		if n == 0 {
+			return loads, orderEnds, until // its turn comes in another line
+		}
+		parts := left0[:n]
+		if parts[0].array < highest {
+			return loads, orderEnds, until
+		}
+		folded := false
+		if len(parts[0].attributes) > 0 {
 			if calm.After(now) {
-				return taken, spacingEnds, calm
+				return loads, spacingEnds, calm
 			}
-			if until, conflict := u.conflict(it); conflict {
-				return taken, spacingEnds, until
+			if until, conflict := u.conflict(&parts[0]); conflict {
+				return loads, spacingEnds, until
 			}
-			if len(folded) == 0 {
-				attributes = 1
-			} else if !foldable(folded, it) {
-				return taken, orderEnds, until // two objects of one array: their order is not documented
+			if folding && !foldable(loads[mine:], it) {
+				return loads, orderEnds, until // two objects of one array: their order is not documented
 			}
+			folded = folding
+			folding = true
 		}
-		if !r.take(attributes, objectsOf(it)-boolInt(it.hasAttributes()), it.size()) {
-			return taken, roomEnds, until
+		if left -= n; left < 0 && len(loads) > mine || !r.take(parts, folded) {
+			return loads, roomEnds, until
 		}
-		if it.hasAttributes() {
-			folded = append(folded, it)
+		highest = parts[n-1].array
+		u.pop()
+		loads = append(loads, load{it, it.done, it.done + uint16(n)})
+		if n < len(left0) || !ln.arrays {
+			return loads, orderEnds, until
 		}
-		events = events || it.hasEvent()
-		taken = append(taken, u.pop())
 	}
-	return taken, allTaken, until
+	return loads, allTaken, until
 }
 
-func boolInt(b bool) int {
-	if b {
-		return 1
-	}
-	return 0
-}
-
-// foldable reports whether an item's attributes may join those of items right before it in one object
+// foldable reports whether an item's attributes may join those of loads right before it in one object
 // with the same effect as all of them in turn: plain values fold, the newest winning; an operator
 // builds on what was there and folds with nothing of the same key.
-func foldable(folded []*item, it *item) bool {
+func foldable(folded []load, it *item) bool {
+	mine := &it.left()[0]
 	for _, earlier := range folded {
-		if it.alone || earlier.alone || earlier.event.User != it.event.User {
+		theirs := earlier.attributes()
+		if theirs == nil {
+			continue
+		}
+		if it.alone || earlier.alone || !bytes.Equal(theirs.object, mine.object) {
 			return false
 		}
-		for _, y := range earlier.attributes {
-			for _, x := range it.attributes {
+		for _, y := range theirs.attributes {
+			for _, x := range mine.attributes {
 				if x.key == y.key && x.operator {
 					return false
 				}
@@ -232,13 +236,13 @@ func (u *user) forget(now time.Time) {
 	u.written = kept
 }
 
-// conflict reports whether an item writes an attribute that an earlier request wrote differently
-// within the spacing: Braze may apply the two requests in either order.
-func (u *user) conflict(it *item) (until time.Time, conflict bool) {
+// conflict reports whether attributes write one that an earlier request wrote differently within the
+// spacing: Braze may apply the two requests in either order.
+func (u *user) conflict(p *part) (until time.Time, conflict bool) {
 	if len(u.written) == 0 {
 		return time.Time{}, false
 	}
-	for _, a := range it.attributes {
+	for _, a := range p.attributes {
 		key, value := xxhash.Sum64String(a.key), xxhash.Sum64(a.value)
 		for _, w := range u.written {
 			if w.key == key && (w.value != value || a.operator) && w.until.After(until) {
@@ -249,10 +253,14 @@ func (u *user) conflict(it *item) (until time.Time, conflict bool) {
 	return until, conflict
 }
 
-// wrote remembers the attributes of items that Braze may have by now.
-func (u *user) wrote(items []*item, until time.Time) {
-	for _, it := range items {
-		for _, a := range it.attributes {
+// wrote remembers the attributes of loads that Braze may have by now.
+func (u *user) wrote(loads []load, until time.Time) {
+	for _, ld := range loads {
+		p := ld.attributes()
+		if p == nil {
+			continue
+		}
+		for _, a := range p.attributes {
 			u.written = append(u.written, write{xxhash.Sum64String(a.key), xxhash.Sum64(a.value), until})
 		}
 	}

@@ -1,40 +1,46 @@
 package brazesender
 
 import (
+	"encoding/json"
 	"fmt"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/sluicehq/sluice/pkg/braze"
 	"github.com/sluicehq/sluice/pkg/event"
+	"github.com/sluicehq/sluice/services/braze-sender/routes"
 )
 
-// record describes an item in the way the tests below like to read it: "A:plan=1" sets an attribute,
-// "E" is an event, "A:plan=1 E" is both in one record.
-func record(t *testing.T, name, attributes string, hasEvent bool) *item {
+// live is the line of live events, of requests of up to n objects.
+func live(n int, legacy bool) *line {
+	return newLines(braze.Config{MaxObjects: n, LegacyArrays: legacy}, Options{}).track[rank(routes.Live)]
+}
+
+// record makes an item of a user: with attributes, with an event, or with both.
+func record(t *testing.T, ln *line, name, attributes string, hasEvent bool) *item {
 	t.Helper()
-	it := &item{}
-	it.event.ID = name
-	it.event.User = event.User{ExternalID: "u"}
-	if hasEvent {
-		it.event.Name = "happened"
-	}
+	it := &item{id: name}
 	if attributes != "" {
-		list, err := parseAttributes([]byte(attributes), it.event.User)
+		user := event.User{ExternalID: "u"}
+		list, err := parseAttributes([]byte(attributes), user)
 		if err != nil {
 			t.Fatal(err)
 		}
-		it.attributes, it.event.Attributes = list, []byte(attributes)
+		it.parts = append(it.parts, part{line: ln, array: braze.Attributes, attributes: list, object: appendUser([]byte{'{'}, &user)})
+	}
+	if hasEvent {
+		it.parts = append(it.parts, part{line: ln, array: braze.Events, object: []byte(`{"event":"` + name + `"}`)})
 	}
 	return it
 }
 
-func names(items []*item) []string {
+func names(loads []load) []string {
 	var ids []string
-	for _, it := range items {
-		ids = append(ids, it.event.ID)
+	for _, ld := range loads {
+		ids = append(ids, ld.id)
 	}
 	return ids
 }
@@ -61,12 +67,12 @@ func TestShareNeverRearrangesAUser(t *testing.T) {
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
-			u := &user{}
+			u, ln := &user{}, live(75, false)
 			for i, r := range c.queue {
-				u.push(record(t, fmt.Sprint(i+1), r.attributes, r.event))
+				u.push(record(t, ln, fmt.Sprint(i+1), r.attributes, r.event))
 			}
-			r := newRoom(braze.Config{MaxObjects: 75})
-			taken, why, _ := u.share(nil, &r, time.Now(), time.Time{})
+			r := ln.room(false)
+			taken, why, _ := u.share(nil, ln, &r, time.Now(), time.Time{})
 			if diff := cmp.Diff(c.want, names(taken)); diff != "" {
 				t.Errorf("(-want +got)\n%s", diff)
 			}
@@ -79,25 +85,25 @@ func TestShareNeverRearrangesAUser(t *testing.T) {
 
 func TestAttributesOfOneKeyKeepTheirDistance(t *testing.T) {
 	now := time.Now()
-	u := &user{}
-	u.wrote([]*item{record(t, "0", `{"plan":"gold"}`, false)}, now.Add(2*time.Second))
-	r := newRoom(braze.Config{MaxObjects: 75})
+	u, ln := &user{}, live(75, false)
+	u.wrote([]load{{record(t, ln, "0", `{"plan":"gold"}`, false), 0, 1}}, now.Add(2*time.Second))
+	r := ln.room(false)
 
-	u.push(record(t, "1", `{"city":"Wien"}`, false))
-	if taken, _, _ := u.share(nil, &r, now, time.Time{}); len(taken) != 1 {
+	u.push(record(t, ln, "1", `{"city":"Wien"}`, false))
+	if taken, _, _ := u.share(nil, ln, &r, now, time.Time{}); len(taken) != 1 {
 		t.Fatal("another attribute has to wait for nothing")
 	}
-	u.push(record(t, "2", `{"plan":"gold"}`, false))
-	if taken, _, _ := u.share(nil, &r, now, time.Time{}); len(taken) != 1 {
+	u.push(record(t, ln, "2", `{"plan":"gold"}`, false))
+	if taken, _, _ := u.share(nil, ln, &r, now, time.Time{}); len(taken) != 1 {
 		t.Fatal("the same value again has to wait for nothing: either order ends in it")
 	}
-	u.push(record(t, "3", `{"plan":"free"}`, false))
-	taken, why, until := u.share(nil, &r, now, time.Time{})
+	u.push(record(t, ln, "3", `{"plan":"free"}`, false))
+	taken, why, until := u.share(nil, ln, &r, now, time.Time{})
 	if len(taken) != 0 || why != spacingEnds || !until.Equal(now.Add(2*time.Second)) {
 		t.Fatalf("another value was taken (%v) or waits for the wrong time (%v)", names(taken), until)
 	}
-	u.push(record(t, "4", `{"plan":"none"}`, false)) // while waiting, they fold
-	if taken, _, _ := u.share(nil, &r, until, time.Time{}); len(taken) != 2 {
+	u.push(record(t, ln, "4", `{"plan":"none"}`, false)) // while waiting, they fold
+	if taken, _, _ := u.share(nil, ln, &r, until, time.Time{}); len(taken) != 2 {
 		t.Fatalf("after the spacing: %v", names(taken))
 	}
 }
@@ -105,38 +111,77 @@ func TestAttributesOfOneKeyKeepTheirDistance(t *testing.T) {
 func TestAttributesOfAnEarlierOwnerAreGivenTimeToo(t *testing.T) {
 	now := time.Now()
 	calm := now.Add(2 * time.Second)
-	u := &user{}
-	u.push(record(t, "1", "", true))
-	u.push(record(t, "2", `{"plan":"gold"}`, true))
-	r := newRoom(braze.Config{MaxObjects: 75})
-	taken, _, _ := u.share(nil, &r, now, calm)
+	u, ln := &user{}, live(75, false)
+	u.push(record(t, ln, "1", "", true))
+	u.push(record(t, ln, "2", `{"plan":"gold"}`, true))
+	r := ln.room(false)
+	taken, _, _ := u.share(nil, ln, &r, now, calm)
 	if diff := cmp.Diff([]string{"1"}, names(taken)); diff != "" {
 		t.Errorf("right after a takeover (-want +got)\n%s", diff)
 	}
-	if taken, why, until := u.share(nil, &r, now, calm); len(taken) != 0 || why != spacingEnds || !until.Equal(calm) {
+	if taken, why, until := u.share(nil, ln, &r, now, calm); len(taken) != 0 || why != spacingEnds || !until.Equal(calm) {
 		t.Errorf("attributes were taken: %v, or wait for %v", names(taken), until)
 	}
-	if taken, _, _ := u.share(nil, &r, calm, calm); len(taken) != 1 {
+	if taken, _, _ := u.share(nil, ln, &r, calm, calm); len(taken) != 1 {
 		t.Errorf("once it is calm: %v", names(taken))
 	}
 }
 
 func TestFoldedObjectHasTheNewestValues(t *testing.T) {
-	f := &flight{items: []*item{
-		record(t, "1", `{"plan":1,"visits":{"inc":1}}`, false),
-		record(t, "2", `{"city":"Wien","plan":2}`, false),
-		record(t, "3", `{"visits":9}`, true),
-		record(t, "4", "", true),
-	}}
-	f.encode(span{0, 4})
-	if got, want := string(f.request.Object(braze.Attributes, 0)), `{"external_id":"u","city":"Wien","plan":2,"visits":9}`; got != want {
-		t.Errorf("folded object:\n got %s\nwant %s", got, want)
+	ln := live(75, false)
+	f := &flight{line: ln}
+	for _, it := range []*item{
+		record(t, ln, "1", `{"plan":1,"visits":{"inc":1}}`, false),
+		record(t, ln, "2", `{"city":"Wien","plan":2}`, false),
+		record(t, ln, "3", `{"visits":9}`, true),
+		record(t, ln, "4", "", true),
+	} {
+		f.loads = append(f.loads, load{it, 0, uint16(len(it.parts))})
 	}
-	want := [3][]span{braze.Attributes: {{0, 3}}, braze.Events: {{2, 3}, {3, 4}}}
-	for a := range want {
-		if diff := cmp.Diff(want[a], f.refs[a], cmp.AllowUnexported(span{})); diff != "" {
+	f.encode(span{0, 4})
+	want := `{"attributes":[{"external_id":"u","city":"Wien","plan":2,"visits":9}],"events":[{"event":"3"},{"event":"4"}]}`
+	if got := string(f.body); got != want {
+		t.Errorf("body:\n got %s\nwant %s", got, want)
+	}
+	refs := [3][]span{braze.Attributes: {{0, 3}}, braze.Events: {{2, 3}, {3, 4}}}
+	for a := range refs {
+		if diff := cmp.Diff(refs[a], f.refs[a], cmp.AllowUnexported(span{}), cmpopts.EquateEmpty()); diff != "" {
 			t.Errorf("%s: which object stands for which records (-want +got)\n%s", braze.Array(a), diff)
 		}
+	}
+}
+
+func TestARecordOfSeveralRequestsGoesStepByStep(t *testing.T) {
+	ls := newLines(braze.Config{MaxObjects: 75}, Options{})
+	track := ls.track[rank(routes.Live)]
+	campaign := ls.find(lineKey{endpoint: braze.CampaignsTriggerSend, prefix: `{"campaign_id":"c","recipients":[`, suffix: `]}`})
+	both := record(t, track, "1", "", true)
+	both.parts = append(both.parts, part{line: campaign, object: []byte(`{"external_user_id":"u"}`)})
+	u := &user{}
+	u.push(both)
+	u.push(record(t, track, "2", "", true))
+
+	r := track.room(false)
+	loads, why, _ := u.share(nil, track, &r, time.Now(), time.Time{})
+	if diff := cmp.Diff([]string{"1"}, names(loads)); diff != "" || why != orderEnds {
+		t.Errorf("first the event of the first record alone (-want +got)\n%s", diff)
+	}
+	both.done = loads[0].to
+	u.putBack([]*item{both})
+	r = track.room(false)
+	if loads, _, _ := u.share(nil, track, &r, time.Now(), time.Time{}); len(loads) != 0 {
+		t.Errorf("the second record overtakes the first one's campaign: %v", names(loads))
+	}
+	r = campaign.room(false)
+	f := &flight{line: campaign}
+	f.loads, _, _ = u.share(nil, campaign, &r, time.Now(), time.Time{})
+	f.encode(span{0, len(f.loads)})
+	if got, want := string(f.body), `{"campaign_id":"c","recipients":[{"external_user_id":"u"}]}`; got != want {
+		t.Errorf("body:\n got %s\nwant %s", got, want)
+	}
+	r = track.room(false)
+	if loads, _, _ := u.share(nil, track, &r, time.Now(), time.Time{}); len(loads) != 1 || u.objects != 0 {
+		t.Errorf("then the second record: %v, and %d objects are left", names(loads), u.objects)
 	}
 }
 
@@ -148,9 +193,19 @@ func FuzzShare(f *testing.F) {
 	f.Add([]byte{1, 1, 1, 0, 9, 8, 200, 17}, uint8(75), true)
 	f.Fuzz(func(t *testing.T, script []byte, limit uint8, legacy bool) {
 		limit = limit%75 + 2 // a record may be two objects
-		config := braze.Config{MaxObjects: int(limit), LegacyArrays: legacy}
-		u := &user{}
+		u, ln := &user{}, live(int(limit), legacy)
 		var want []string // what happens to the user, in order
+		tell := func(list []string, parts []part) []string {
+			for _, p := range parts {
+				for _, a := range p.attributes {
+					list = append(list, a.key+string(a.value))
+				}
+				if p.array == braze.Events {
+					list = append(list, string(p.object))
+				}
+			}
+			return list
+		}
 		for i, b := range script {
 			var attributes string
 			switch b % 4 {
@@ -159,39 +214,32 @@ func FuzzShare(f *testing.F) {
 			case 2:
 				attributes = fmt.Sprintf(`{"k%d":{"inc":%d}}`, b/4%3, i+1)
 			}
-			it := record(t, fmt.Sprint(i), attributes, b%4 == 0 || b >= 128)
-			if objectsOf(it) == 0 {
+			it := record(t, ln, fmt.Sprint(i), attributes, b%4 == 0 || b >= 128)
+			if len(it.parts) == 0 {
 				continue
 			}
 			u.push(it)
-			for _, a := range it.attributes {
-				want = append(want, a.key+string(a.value))
-			}
-			if it.hasEvent() {
-				want = append(want, "event "+it.event.ID)
-			}
+			want = tell(want, it.parts)
 		}
 		var got []string
 		queued := u.objects
-		for n := 0; u.first != nil; n++ {
-			r := newRoom(config)
-			taken, _, _ := u.share(nil, &r, time.Now(), time.Time{})
+		for u.first != nil {
+			r := ln.room(legacy)
+			taken, _, _ := u.share(nil, ln, &r, time.Now(), time.Time{})
 			if len(taken) == 0 {
 				t.Fatalf("nothing fits into an empty request of %d", limit)
 			}
-			fl := &flight{items: taken}
+			fl := &flight{line: ln, loads: taken}
 			fl.encode(span{0, len(taken)})
-			if c := fl.request.Counts(); !legacy && c[0]+c[1] > int(limit) || c[0] > int(limit) || c[1] > int(limit) {
-				t.Fatalf("a request of %v objects, %d are allowed", c, limit)
+			if !json.Valid(fl.body) {
+				t.Fatalf("not JSON: %s", fl.body)
 			}
-			for _, it := range taken {
-				queued -= objectsOf(it)
-				for _, a := range it.attributes {
-					got = append(got, a.key+string(a.value))
-				}
-				if it.hasEvent() {
-					got = append(got, "event "+it.event.ID)
-				}
+			if a, e := len(fl.refs[braze.Attributes]), len(fl.refs[braze.Events]); !legacy && a+e > int(limit) || a > int(limit) || e > int(limit) {
+				t.Fatalf("a request of %d attributes and %d events, %d are allowed", a, e, limit)
+			}
+			for _, ld := range taken {
+				queued -= len(ld.carried())
+				got = tell(got, ld.carried())
 			}
 		}
 		if diff := cmp.Diff(want, got); diff != "" {

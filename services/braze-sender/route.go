@@ -10,38 +10,119 @@ import (
 	"github.com/sluicehq/sluice/pkg/braze"
 	"github.com/sluicehq/sluice/pkg/event"
 	"github.com/sluicehq/sluice/pkg/outcome"
+	"github.com/sluicehq/sluice/pkg/stream"
+	"github.com/sluicehq/sluice/services/braze-sender/routes"
 )
 
 // send is what read and route say of a record that has to be sent.
 var send = outcome.Outcome{}
 
+// drafts is what the items of one Take are made in: their parts and the bytes of their objects.
+type drafts struct {
+	now      time.Time
+	event    event.Event    // the record at hand
+	commerce event.Commerce // likewise, one of commerce.events
+	backfill bool           // likewise: whatever happens now goes before it
+	parts    []part
+	bytes    []byte
+}
+
+// newDrafts makes room for the records that are lent.
+func newDrafts(lent []stream.Delivery) *drafts {
+	size := 64 * len(lent) // an object is a little longer than its record
+	for _, d := range lent {
+		size += len(d.Value())
+	}
+	return &drafts{now: time.Now(), parts: make([]part, 0, len(lent)), bytes: make([]byte, 0, size)}
+}
+
+// object returns what append adds to the drafts' bytes.
+func (d *drafts) object(appendTo func(dst []byte) []byte) []byte {
+	from := len(d.bytes)
+	d.bytes = appendTo(d.bytes)
+	return d.bytes[from:len(d.bytes):len(d.bytes)]
+}
+
 // route decides what becomes of an event: send it (the zero Outcome), skip it, or refuse it before
-// Braze does, with the field named. It fills what the item needs on its way.
-func (s *Sender) route(it *item, now time.Time) outcome.Outcome {
-	e := &it.event
+// Braze does, with the field named. What is to be sent stands in the item's parts then.
+func (s *Sender) route(it *item, d *drafts) outcome.Outcome {
+	e := &d.event
 	switch {
 	case e.BrazeDisabled:
-		return outcome.Outcome{Kind: outcome.Skipped, Reason: "integration_disabled", Detail: "the source asked that Braze should not see this event"}
+		return integrationDisabled
 	case (e.Kind == event.KindPage || e.Kind == event.KindScreen) && !s.config.Sender.PageEvents:
 		return outcome.Outcome{Kind: outcome.Skipped, Reason: "page_view", Detail: "page and screen views are sent only with BRAZE_PAGE_EVENTS=true"}
 	}
 	if refusal := checkEvent(e); refusal != nil {
 		return *refusal
 	}
-	if e.OccurredAt.After(now) {
-		e.OccurredAt = now // as Braze would: a customer's clock may be ahead
+	if e.OccurredAt.After(d.now) {
+		e.OccurredAt = d.now // as Braze would: a customer's clock may be ahead
 	}
-	if e.Attributes != nil {
-		attributes, err := parseAttributes(e.Attributes, e.User)
-		if err != nil {
-			return invalid("attributes", err.Error())
+	return s.plan(it, d, routes.Record{Event: e, Backfill: d.backfill})
+}
+
+// routeCommerce is route for a commerce event.
+func (s *Sender) routeCommerce(it *item, d *drafts) outcome.Outcome {
+	c := &d.commerce
+	if c.BrazeDisabled {
+		return integrationDisabled
+	}
+	if refusal := checkUser(c.ID, &c.User); refusal != nil {
+		return *refusal
+	}
+	if c.OccurredAt.After(d.now) {
+		c.OccurredAt = d.now
+	}
+	what := s.plan(it, d, routes.Record{Commerce: c, Backfill: d.backfill})
+	if what == send {
+		it.order = orderOf(c)
+	}
+	return what
+}
+
+var integrationDisabled = outcome.Outcome{Kind: outcome.Skipped, Reason: "integration_disabled", Detail: "the source asked that Braze should not see this event"}
+
+// isBackfill reports whether a record is one of many that are sent once more, or late: whatever is
+// happening now goes before it.
+func isBackfill(headers []stream.Header) bool {
+	for _, h := range headers {
+		if h.Key == "replayed-from" || h.Key == "priority" && string(h.Value) == "backfill" {
+			return true
 		}
-		it.attributes = attributes
 	}
-	if it.size() > braze.MaxBody-1024 {
-		return invalid("record", fmt.Sprintf("it may need more than the %d bytes of a request", braze.MaxBody))
+	return false
+}
+
+// plan asks the routes what becomes of a record, and makes its parts.
+func (s *Sender) plan(it *item, d *drafts, r routes.Record) outcome.Outcome {
+	actions, err := s.routes.Apply(r)
+	if err != nil {
+		return outcome.Outcome{Kind: outcome.Refused, Reason: routes.ReasonFailed, Detail: err.Error()}
+	}
+	if actions[0].Kind == routes.Skip {
+		return outcome.Outcome{Kind: outcome.Skipped, Reason: routes.ReasonSkipped, Detail: actions[0].Reason}
+	}
+	from := len(d.parts)
+	for i := range actions {
+		if err := s.ask(d, r, &actions[i]); err != nil {
+			d.parts = d.parts[:from]
+			return outcome.Outcome{Kind: outcome.Refused, Reason: "invalid", Detail: err.Error()}
+		}
+	}
+	it.parts = d.parts[from:len(d.parts):len(d.parts)]
+	for i := range it.parts {
+		if p := &it.parts[i]; p.size() > p.line.bytes-1024 {
+			return invalid("record", fmt.Sprintf("it may need more than the %d bytes of a request", p.line.bytes))
+		}
 	}
 	return send
+}
+
+// park reports whether a part is given up, rather than perhaps doubled, when nobody knows whether Braze
+// has it.
+func (s *Sender) park(d routes.InDoubt) bool {
+	return d == routes.Park || d == routes.Unsaid && s.config.Sender.InDoubt == "park"
 }
 
 func invalid(field, rule string) outcome.Outcome {
@@ -58,13 +139,10 @@ func checkEvent(e *event.Event) *outcome.Outcome {
 		o := invalid(field, rule)
 		return &o
 	}
+	if refusal := checkUser(e.ID, &e.User); refusal != nil {
+		return refusal
+	}
 	switch {
-	case len(e.ID) > maxID:
-		return refuse("event_id", fmt.Sprintf("longer than %d bytes", maxID))
-	case len(e.User.ExternalID) > braze.MaxExternalID:
-		return refuse("external_id", fmt.Sprintf("longer than %d bytes", braze.MaxExternalID))
-	case e.User.ExternalID == "" && e.User.BrazeID == "" && (e.User.AliasName == "") != (e.User.AliasLabel == ""):
-		return refuse("alias", "label and name are both needed")
 	case e.Name == "":
 		return refuse("event_name", "empty")
 	case len(e.Name) > braze.MaxNameLen:
@@ -85,6 +163,22 @@ func checkEvent(e *event.Event) *outcome.Outcome {
 		return &o
 	}
 	return nil
+}
+
+// checkUser holds what a record says of whom it concerns to what Braze documents.
+func checkUser(id string, u *event.User) *outcome.Outcome {
+	var o outcome.Outcome
+	switch {
+	case len(id) > maxID:
+		o = invalid("event_id", fmt.Sprintf("longer than %d bytes", maxID))
+	case len(u.ExternalID) > braze.MaxExternalID:
+		o = invalid("external_id", fmt.Sprintf("longer than %d bytes", braze.MaxExternalID))
+	case u.ExternalID == "" && u.BrazeID == "" && (u.AliasName == "") != (u.AliasLabel == ""):
+		o = invalid("alias", "label and name are both needed")
+	default:
+		return nil
+	}
+	return &o
 }
 
 // attribute is one member of an attributes object.

@@ -23,10 +23,12 @@ import (
 	"github.com/sluicehq/sluice/pkg/braze"
 	"github.com/sluicehq/sluice/pkg/daemon"
 	"github.com/sluicehq/sluice/pkg/deadletter"
+	"github.com/sluicehq/sluice/pkg/quota"
 	"github.com/sluicehq/sluice/pkg/registry"
 	"github.com/sluicehq/sluice/pkg/schema"
 	"github.com/sluicehq/sluice/pkg/stream"
 	"github.com/sluicehq/sluice/pkg/topics"
+	"github.com/sluicehq/sluice/services/braze-sender/routes"
 )
 
 // Name is the service's name in logs, groups and topics.
@@ -52,29 +54,50 @@ type Options struct {
 	UserSpacing time.Duration `yaml:"user_spacing" env:"BRAZE_USER_SPACING" default:"2s" min:"0s" max:"5m" doc:"least time between two requests that give one attribute of a user different values"`
 	InFlight    int           `yaml:"in_flight" env:"BRAZE_IN_FLIGHT" default:"128" min:"1" max:"2000" doc:"requests under way at once; each of them for other users"`
 	// InDoubt is what happens to an event whose request was written but never answered.
-	InDoubt    string `yaml:"in_doubt" env:"BRAZE_IN_DOUBT" default:"resend" oneof:"resend park" doc:"an event whose request got no answer: resend it, perhaps doubling it, or park it as a dead letter"`
-	PageEvents bool   `yaml:"page_events" env:"BRAZE_PAGE_EVENTS" default:"false" doc:"send page and screen views too"`
+	InDoubt string `yaml:"in_doubt" env:"BRAZE_IN_DOUBT" default:"resend" oneof:"resend park" doc:"an event whose request got no answer: resend it, perhaps doubling it, or park it as a dead letter"`
+	// RoutesFile says which record becomes what. Without one every event is sent as it is, and every commerce
+	// event as the recommended event that it stands for.
+	RoutesFile string `yaml:"routes_file" env:"ROUTES_FILE" doc:"YAML file of routes: which record becomes what; everything as it is when empty"`
+	// OrderWait is for refunds and cancellations that overtook their order on the way to the topic.
+	OrderWait time.Duration `yaml:"order_wait" env:"BRAZE_ORDER_WAIT" default:"1m" min:"0s" max:"1h" doc:"longest wait of a refund or cancellation for an order that has not been seen"`
+	// Bulk is a beta of Braze's that has to be enabled for the account.
+	Bulk       bool  `yaml:"bulk" env:"BRAZE_BULK" default:"false" doc:"send backfill to /users/track/bulk, where Braze has enabled it"`
+	Rates      Rates `yaml:"rates"`
+	PageEvents bool  `yaml:"page_events" env:"BRAZE_PAGE_EVENTS" default:"false" doc:"send page and screen views too"`
 	// Window bounds memory, whatever Braze does: beyond it nothing more is taken from Kafka.
 	Window      int           `yaml:"window" env:"BRAZE_WINDOW" default:"40000" min:"100" max:"1000000" doc:"records taken and not settled before no more are taken; also how far a partition may be ahead of its commit"`
 	WindowBytes int64         `yaml:"window_bytes" env:"BRAZE_WINDOW_BYTES" default:"134217728" min:"1048576" max:"4294967296" doc:"the same in bytes of records"`
 	CommitEvery time.Duration `yaml:"commit_every" env:"BRAZE_COMMIT_EVERY" default:"500ms" min:"10ms" max:"1m" doc:"time between commits of what is settled"`
 }
 
+// Rates are the budgets beside that of /users/track; Braze raises them on request.
+type Rates struct {
+	General       quota.Rate `yaml:"general" env:"BRAZE_RATE_GENERAL" default:"250000/1h" doc:"requests to endpoints without a limit of their own, sends to named recipients among them"`
+	UserLifecycle quota.Rate `yaml:"user_lifecycle" env:"BRAZE_RATE_USER_LIFECYCLE" default:"20000/1m" doc:"requests to identify, alias, merge and delete users"`
+	Subscription  quota.Rate `yaml:"subscription" env:"BRAZE_RATE_SUBSCRIPTION" default:"5000/1m" doc:"requests that set subscription states"`
+	Bulk          quota.Rate `yaml:"bulk" env:"BRAZE_RATE_BULK" default:"50/1s" doc:"requests to /users/track/bulk"`
+}
+
 // Sender is the service.
 type Sender struct {
-	config     Config
-	log        zerolog.Logger
-	health     *daemon.Health
-	metrics    *metrics
-	decoder    *avro.EventDecoder
-	client     *braze.Client
-	lane       *lane
-	settler    *settler
-	recall     recall
-	parking    parking
-	requestIDs requestIDs
-	letIn      bool // what readiness was told of Braze; the lane's goroutine owns it
-	flowing    bool // likewise, of Kafka
+	config   Config
+	log      zerolog.Logger
+	health   *daemon.Health
+	metrics  *metrics
+	events   *avro.EventDecoder
+	commerce *avro.CommerceDecoder
+	routes   *routes.Table
+
+	commerceTopic string // on the cluster
+	client        *braze.Client
+	lines         *lines
+	lane          *lane
+	settler       *settler
+	recall        recall
+	parking       parking
+	requestIDs    requestIDs
+	letIn         bool // what readiness was told of Braze; the lane's goroutine owns it
+	flowing       bool // likewise, of Kafka
 
 	consumer *stream.Consumer
 	closers  []func()
@@ -82,6 +105,10 @@ type Sender struct {
 
 // Open connects to Kafka and the registry, and prepares the topics. It is what daemon.Main runs.
 func Open(ctx context.Context, c Config, p *daemon.Process) (daemon.Service, error) {
+	table, err := routes.Load(c.Sender.RoutesFile)
+	if err != nil {
+		return nil, err
+	}
 	reg, err := registry.New(c.Registry)
 	if err != nil {
 		return nil, err
@@ -89,7 +116,7 @@ func Open(ctx context.Context, c Config, p *daemon.Process) (daemon.Service, err
 	if c.Kafka.ClientID == "" {
 		c.Kafka.ClientID = Name
 	}
-	ids, err := topics.Prepare(ctx, c.Kafka, reg, schema.CustomerEvents, schema.BrazeDeliveries, schema.DeadLetters(Name))
+	ids, err := topics.Prepare(ctx, c.Kafka, reg, schema.CustomerEvents, schema.CommerceEvents, schema.BrazeDeliveries, schema.DeadLetters(Name))
 	if err != nil {
 		return nil, fmt.Errorf("preparing topics: %w", err)
 	}
@@ -109,27 +136,32 @@ func Open(ctx context.Context, c Config, p *daemon.Process) (daemon.Service, err
 		return nil, err
 	}
 	s := &Sender{
-		config:     c,
-		log:        p.Log,
-		health:     p.Health,
-		metrics:    newMetrics(p.Metrics),
-		decoder:    avro.NewEventDecoder(avro.FromRegistry(reg)),
-		client:     client,
-		requestIDs: newRequestIDs(),
-		letIn:      true,
-		flowing:    true,
-		closers:    []func(){receipts.Close, letters.Close},
+		config:   c,
+		log:      p.Log,
+		health:   p.Health,
+		metrics:  newMetrics(p.Metrics),
+		events:   avro.NewEventDecoder(avro.FromRegistry(reg)),
+		commerce: avro.NewCommerceDecoder(avro.FromRegistry(reg)),
+		routes:   table,
+
+		commerceTopic: c.Kafka.Topic(schema.CommerceEvents),
+		client:        client,
+		requestIDs:    newRequestIDs(),
+		letIn:         true,
+		flowing:       true,
+		closers:       []func(){receipts.Close, letters.Close},
 	}
 	s.settler = &settler{
 		receipts: receipts, letters: letters,
 		topic: c.Kafka.Topic(schema.BrazeDeliveries), id: ids[schema.BrazeDeliveries],
 		metrics: s.metrics,
 	}
-	s.settler.quiet.L = &s.settler.mu
+	s.settler.quiet.L, s.settler.ack = &s.settler.mu, s.settler.durable
+	s.lines = newLines(c.Braze, c.Sender)
 	s.lane = newLane(s)
 	s.consumer, err = stream.NewConsumer(c.Kafka, stream.ConsumerOptions{
 		Group:         c.Kafka.Group(Name),
-		Topics:        []string{c.Kafka.Topic(schema.CustomerEvents)},
+		Topics:        []string{c.Kafka.Topic(schema.CustomerEvents), c.Kafka.Topic(schema.CommerceEvents)},
 		Receipts:      c.Kafka.Topic(schema.BrazeDeliveries),
 		ReceiptsBy:    receipts,
 		WindowRecords: c.Sender.Window,

@@ -15,12 +15,10 @@ import (
 	"github.com/sluicehq/sluice/pkg/stream"
 )
 
-// endpoint is where everything goes so far.
-const endpoint = "/users/track"
-
 // answer is what a receipt says of the request that carried a record; zero when there was none.
 type answer struct {
 	at        time.Time
+	endpoint  string
 	status    int
 	requestID string
 	latency   time.Duration
@@ -35,6 +33,7 @@ type settler struct {
 	id       int    // of their schema
 	metrics  *metrics
 	failed   context.CancelCauseFunc
+	ack      func(*stream.Record, error) // durable, made a function once
 
 	outstanding atomic.Int64 // records between the first step and the last
 	ended       atomic.Int64 // how many have come to the last step
@@ -72,71 +71,135 @@ func (s *settler) begin(n int) {
 // settle ends one record.
 func (s *settler) settle(it *item, what outcome.Outcome, a answer) {
 	s.begin(1)
-	s.end(it, what, a, &stream.Record{}, nil)
-}
-
-// settleAll ends the records of a range that have a final outcome.
-func (s *settler) settleAll(f *flight, r span, a answer) {
-	n := r.to - r.from
-	s.begin(n)
-	slab := make([]stream.Record, n)
-	space := make([]byte, 0, n*receiptSize)
-	for i := r.from; i < r.to; i++ {
-		if !f.outcomes[i].Kind.Final() {
-			s.finish()
-			continue
-		}
-		space = s.end(f.items[i], f.outcomes[i], a, &slab[i-r.from], space)
-	}
-}
-
-// receiptSize is about what a receipt takes.
-const receiptSize = 160
-
-// end starts the ending of one record. The receipt's bytes are appended to space, which is returned.
-func (s *settler) end(it *item, what outcome.Outcome, a answer, record *stream.Record, space []byte) []byte {
 	s.metrics.settled(what)
 	if what.Kind != outcome.Refused {
-		return s.write(it.delivery, it.receipt(what, a), record, space)
+		s.write(newSheaf(1), it, what, a)
+		return
 	}
-	d, slip := it.delivery, it.receipt(what, a)
+	// The letter is written while others may already work on the item.
+	slip := *it
 	s.letters.Write(context.Background(), it.letter(what), func(err error) {
 		if err != nil {
 			s.fail(fmt.Errorf("writing a dead letter: %w", err))
 			return
 		}
-		s.write(d, slip, record, nil)
+		s.write(newSheaf(1), &slip, what, a)
 	})
-	return space
+}
+
+// settleAll ends the records of a range that have a final outcome.
+func (s *settler) settleAll(f *flight, r span, a answer) {
+	s.begin(r.to - r.from)
+	n := 0
+	for i := r.from; i < r.to; i++ {
+		switch f.outcomes[i].Kind {
+		case outcome.Refused:
+			s.settle(f.loads[i].item, f.outcomes[i], a)
+			s.finish()
+		case outcome.Delivered, outcome.Skipped:
+			n++
+		case outcome.Deferred:
+			s.finish()
+		}
+	}
+	if n == 0 {
+		return
+	}
+	sh := newSheaf(n)
+	for i := r.from; i < r.to; i++ {
+		if what := f.outcomes[i]; what.Kind == outcome.Delivered || what.Kind == outcome.Skipped {
+			s.metrics.settled(what)
+			s.write(sh, f.loads[i].item, what, a)
+		}
+	}
+}
+
+// sheaf is the receipts of one answer, and the memory that they are written in. It is used again once
+// all of them are durable.
+type sheaf struct {
+	slips []slip
+	bytes []byte
+	open  atomic.Int32
+}
+
+// slip is one of them on its way to Kafka. It travels as its record's context, which leads the
+// client's callback back to it: a closure for each would be one more thing to collect.
+type slip struct {
+	context.Context
+	record   stream.Record
+	delivery stream.Delivery
+	sheaf    *sheaf
+}
+
+var sheaves = sync.Pool{New: func() any { return new(sheaf) }}
+
+// newSheaf has room for n slips.
+func newSheaf(n int) *sheaf {
+	sh := sheaves.Get().(*sheaf)
+	if cap(sh.slips) < n {
+		sh.slips = make([]slip, 0, max(n, 16))
+	}
+	sh.open.Store(int32(n))
+	return sh
+}
+
+// done gives the sheaf's memory back with the last of its slips.
+func (sh *sheaf) done() {
+	if sh.open.Add(-1) == 0 {
+		clear(sh.slips)
+		sh.slips, sh.bytes = sh.slips[:0], sh.bytes[:0]
+		sheaves.Put(sh)
+	}
 }
 
 // write puts a receipt beside its record: same key, same partition.
-func (s *settler) write(d stream.Delivery, r receipt.Receipt, record *stream.Record, space []byte) []byte {
-	from := len(space)
-	space = r.Append(space, s.id)
-	*record = stream.Record{
-		Topic: s.topic, Partition: d.Partition().Number,
-		Key: fitKey(d.Key()), Value: space[from:len(space):len(space)],
-	}
-	s.receipts.Produce(context.Background(), record, func(r *stream.Record, err error) {
-		if err != nil {
-			s.fail(fmt.Errorf("writing a receipt: %w", err))
-			return
-		}
-		if settleAfterReceipt {
-			d.Settle(r.Offset)
-		}
-		s.finish()
+func (s *settler) write(sh *sheaf, it *item, what outcome.Outcome, a answer) {
+	from := len(sh.bytes)
+	sh.bytes = s.append(sh.bytes, it, what, a)
+	sh.slips = append(sh.slips, slip{
+		Context: context.Background(), delivery: it.delivery, sheaf: sh,
+		record: stream.Record{
+			Topic: s.topic, Partition: it.delivery.Partition().Number, Timestamp: a.at,
+			Key: fitKey(it.delivery.Key()), Value: sh.bytes[from:len(sh.bytes):len(sh.bytes)],
+		},
 	})
-	return space
+	sl := &sh.slips[len(sh.slips)-1]
+	sl.record.Context = sl
+	s.receipts.Produce(sl, &sl.record, s.ack)
 }
 
-// report writes a receipt for a record that is not done with: it has waited for long.
+// durable settles the record of a receipt that is.
+func (s *settler) durable(r *stream.Record, err error) {
+	if err != nil {
+		s.fail(fmt.Errorf("writing a receipt: %w", err))
+		return
+	}
+	sl := r.Context.(*slip)
+	if settleAfterReceipt {
+		sl.delivery.Settle(r.Offset)
+	}
+	sl.sheaf.done()
+	s.finish()
+}
+
+// append appends the receipt of an item.
+func (s *settler) append(dst []byte, it *item, what outcome.Outcome, a answer) []byte {
+	part := it.delivery.Partition()
+	r := receipt.Receipt{
+		EventID: fit(it.id), UserID: fit(it.delivery.KeyText()),
+		Topic: part.Topic, Partition: part.Number, Offset: it.delivery.Offset(),
+		Outcome: what, Endpoint: a.endpoint, Status: a.status, RequestID: a.requestID, Latency: a.latency,
+		Attempts: int(it.attempts), SettledAt: a.at,
+	}
+	return r.Append(dst, s.id)
+}
+
+// report writes a receipt for a record that is not done with: it has waited for long, or a part of it is
+// delivered.
 func (s *settler) report(it *item, what outcome.Outcome, a answer) {
-	r := it.receipt(what, a)
 	record := &stream.Record{
 		Topic: s.topic, Partition: it.delivery.Partition().Number,
-		Key: fitKey(it.delivery.Key()), Value: r.Append(nil, s.id),
+		Key: fitKey(it.delivery.Key()), Value: s.append(nil, it, what, a),
 	}
 	s.receipts.Produce(context.Background(), record, func(_ *stream.Record, err error) {
 		if err != nil {
@@ -176,15 +239,6 @@ func (s *settler) wait(ctx context.Context) {
 	}
 }
 
-func (it *item) receipt(what outcome.Outcome, a answer) receipt.Receipt {
-	return receipt.Receipt{
-		EventID: fit(it.event.ID), UserID: fit(it.delivery.KeyText()),
-		Topic: it.delivery.Partition().Topic, Partition: it.delivery.Partition().Number, Offset: it.delivery.Offset(),
-		Outcome: what, Endpoint: endpointOf(a), Status: a.status, RequestID: a.requestID, Latency: a.latency,
-		Attempts: it.attempts, SettledAt: a.at,
-	}
-}
-
 // fit makes a text of a record fit for a receipt, whatever somebody has put there: a receipt that its
 // topic does not take would stop everything.
 func fit(text string) string {
@@ -201,24 +255,17 @@ func fit(text string) string {
 // given beside it.
 func fitKey(key []byte) []byte { return key[:min(len(key), maxID)] }
 
-func endpointOf(a answer) string {
-	if a.requestID == "" {
-		return ""
-	}
-	return endpoint
-}
-
 func (it *item) letter(what outcome.Outcome) deadletter.Letter {
 	now := time.Now()
-	first := it.first
-	if first.IsZero() {
-		first = now
+	first := now
+	if it.first != 0 {
+		first = time.Unix(0, it.first)
 	}
 	return deadletter.Letter{
 		Reason: what.Reason, Detail: what.Detail,
 		OriginTopic: it.delivery.Partition().Topic, OriginPartition: it.delivery.Partition().Number, OriginOffset: it.delivery.Offset(),
 		AppendedAt: it.delivery.AppendedAt(),
 		Key:        it.delivery.Key(), Value: it.delivery.Value(), Headers: it.delivery.Headers(),
-		EventID: it.event.ID, Attempts: it.attempts, FirstAttemptAt: first, LastAttemptAt: now,
+		EventID: it.id, Attempts: int(it.attempts), FirstAttemptAt: first, LastAttemptAt: now,
 	}
 }

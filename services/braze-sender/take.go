@@ -21,7 +21,11 @@ func (s *Sender) Assigned(ctx context.Context, parts []*stream.Partition) error 
 	}
 	s.lane.calm.Store(time.Now().Add(s.config.Sender.UserSpacing).UnixNano())
 	// The replicas of this service divide Braze's budget as they divide the partitions: without a word.
-	s.lane.quota.SetShare(float64(len(parts)) / float64(parts[0].Of))
+	numbers := map[int32]bool{}
+	for _, p := range parts {
+		numbers[p.Number] = true // of each of the topics: range assigns them together
+	}
+	s.lines.setShare(float64(len(numbers)) / float64(parts[0].Of))
 	s.log.Info().Int("partitions", len(parts)).Int("recalled", n).Msg("receipts read")
 	return nil
 }
@@ -48,7 +52,7 @@ func (s *Sender) Take(ctx context.Context, lent []stream.Delivery) error {
 // decode returns the items that are to be sent. What is skipped or refused is settled, what cannot be
 // looked up is parked. The caller holds the parking's lock.
 func (s *Sender) decode(ctx context.Context, lent []stream.Delivery) []*item {
-	now := time.Now()
+	drafts := newDrafts(lent)
 	slab := make([]item, len(lent))
 	items := make([]*item, 0, len(lent))
 	for i, d := range lent {
@@ -60,42 +64,63 @@ func (s *Sender) decode(ctx context.Context, lent []stream.Delivery) []*item {
 			d.Settle(receipt.offset)
 			continue
 		}
-		if s.parking.asking && !s.decoder.Known(d.Value()) {
-			s.park(ctx, d) // asked already, and in vain
+		if s.parking.asking && !s.known(d) {
+			s.putAside(ctx, d) // asked already, and in vain
 			continue
 		}
 		it := &slab[i]
 		it.delivery = d
-		what, err := s.read(ctx, it)
+		what, err := s.read(ctx, it, drafts)
 		if err != nil {
 			s.health.Set("registry", err)
 			s.log.Warn().Err(err).Msg("waiting for the schema registry")
-			s.park(ctx, d)
+			s.putAside(ctx, d)
 			continue
 		}
 		if !settleAfterReceipt {
 			d.Settle(ledger.NoReceipt)
 		}
 		if what == send {
-			what = s.route(it, now)
-		}
-		if what == send {
 			items = append(items, it)
 			continue
 		}
-		s.settler.settle(it, what, answer{at: now})
+		s.settler.settle(it, what, answer{at: drafts.now})
 	}
 	return items
 }
 
-// read decodes a record and holds its key to its user. An error says that the registry could not be
-// asked: a record that might be readable is never given up.
-func (s *Sender) read(ctx context.Context, it *item) (outcome.Outcome, error) {
-	userID, err := s.decoder.Decode(ctx, it.delivery.Value(), &it.event)
-	if err == nil {
-		return checkKey(it.delivery.Key(), userID, &it.event), nil
+// isCommerce reports whether a record is one of commerce.events.
+func (s *Sender) isCommerce(d stream.Delivery) bool { return d.Partition().Topic == s.commerceTopic }
+
+// known reports whether a record can be judged without asking the registry.
+func (s *Sender) known(d stream.Delivery) bool {
+	if s.isCommerce(d) {
+		return s.commerce.Known(d.Value())
 	}
-	it.event = event.Event{}
+	return s.events.Known(d.Value())
+}
+
+// read decodes a record, holds its key to its user, and decides what becomes of it. An error says that
+// the registry could not be asked: a record that might be readable is never given up.
+func (s *Sender) read(ctx context.Context, it *item, d *drafts) (what outcome.Outcome, err error) {
+	var userID string
+	lent := it.delivery
+	d.backfill = isBackfill(lent.Headers())
+	if s.isCommerce(lent) {
+		if userID, err = s.commerce.Decode(ctx, lent.Value(), &d.commerce); err == nil {
+			it.id = d.commerce.ID
+			if what = checkKey(lent.Key(), userID, &d.commerce.User); what == send {
+				what = s.routeCommerce(it, d)
+			}
+			return what, nil
+		}
+	} else if userID, err = s.events.Decode(ctx, lent.Value(), &d.event); err == nil {
+		it.id = d.event.ID
+		if what = checkKey(lent.Key(), userID, &d.event.User); what == send {
+			what = s.route(it, d)
+		}
+		return what, nil
+	}
 	if u, ok := avro.AsUnreadable(err); ok {
 		return outcome.Outcome{Kind: outcome.Refused, Reason: u.Reason, Detail: u.Detail}, nil
 	}
@@ -104,16 +129,16 @@ func (s *Sender) read(ctx context.Context, it *item) (outcome.Outcome, error) {
 
 // checkKey holds the record's key, its user_id and its identifiers to one another: where they differ
 // nobody can say whose order the record belongs to.
-func checkKey(key []byte, userID string, e *event.Event) outcome.Outcome {
+func checkKey(key []byte, userID string, u *event.User) outcome.Outcome {
 	refuse := func(reason, detail string) outcome.Outcome {
 		return outcome.Outcome{Kind: outcome.Refused, Reason: reason, Detail: detail}
 	}
 	switch {
 	case !utf8.ValidString(userID):
 		return refuse("undecodable", "user_id: not UTF-8")
-	case userID == "" && e.User == (event.User{}):
+	case userID == "" && *u == (event.User{}):
 		return refuse("no_user", event.ErrNoUser.Error())
-	case !e.User.HasKey(key):
+	case !u.HasKey(key):
 		return refuse("key_mismatch", fmt.Sprintf("the key (%d bytes) is not the canonical id of the record's identifiers", len(key)))
 	case userID != string(key):
 		return refuse("key_mismatch", "user_id is not the record's key")
