@@ -32,6 +32,13 @@ type Letter struct {
 	LastAttemptAt   time.Time
 }
 
+// Replayed is the reason of a mark: a letter that says of its origin that an operator has sent the
+// record once more. It holds neither value nor headers, and outlives the letter it is about.
+const Replayed = "replayed"
+
+// Incomplete reports whether a part of the record was left at its origin, for want of room.
+func (l Letter) Incomplete() bool { return strings.Contains(l.Detail, leftBehind) }
+
 // Writer puts letters on a service's dead-letter topic.
 type Writer struct {
 	producer *stream.Producer
@@ -81,6 +88,9 @@ func (w *Writer) Write(ctx context.Context, l Letter, done func(error)) {
 	})
 }
 
+// leftBehind is what a letter says of what it could not take along.
+const leftBehind = " does not fit here and is left at its origin"
+
 // lighten leaves the next part of the record behind. It reports false when there is none.
 func (l *Letter) lighten() bool {
 	var what string
@@ -94,7 +104,7 @@ func (l *Letter) lighten() bool {
 	default:
 		return false
 	}
-	l.Detail = fmt.Sprintf("%s does not fit here and is left at its origin; %s", what, l.Detail)
+	l.Detail = what + leftBehind + "; " + l.Detail
 	return true
 }
 
@@ -148,35 +158,4 @@ func (l Letter) record(service string) map[string]any {
 		"first_attempt_at":   l.FirstAttemptAt,
 		"last_attempt_at":    l.LastAttemptAt,
 	}
-}
-
-// Read takes a letter out of the value of a record that was written with the codec's schema.
-func Read(codec *avro.Codec, value []byte) (Letter, error) {
-	_, body, err := avro.Split(value)
-	if err != nil {
-		return Letter{}, err
-	}
-	m, err := codec.Decode(body)
-	if err != nil {
-		return Letter{}, err
-	}
-	l := Letter{
-		Reason:          m["reason"].(string),
-		Detail:          avro.Unwrap[string](m["detail"]),
-		OriginTopic:     m["origin_topic"].(string),
-		OriginPartition: m["origin_partition"].(int32),
-		OriginOffset:    m["origin_offset"].(int64),
-		AppendedAt:      m["origin_appended_at"].(time.Time),
-		Key:             avro.Unwrap[[]byte](m["origin_key"]),
-		Value:           avro.Unwrap[[]byte](m["origin_value"]),
-		EventID:         avro.Unwrap[string](m["event_id"]),
-		Attempts:        int(m["attempts"].(int32)),
-		FirstAttemptAt:  m["first_attempt_at"].(time.Time),
-		LastAttemptAt:   m["last_attempt_at"].(time.Time),
-	}
-	for _, h := range m["origin_headers"].([]any) {
-		header := h.(map[string]any)
-		l.Headers = append(l.Headers, stream.Header{Key: header["name"].(string), Value: avro.Unwrap[[]byte](header["content"])})
-	}
-	return l, nil
 }

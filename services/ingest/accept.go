@@ -3,6 +3,7 @@ package ingest
 import (
 	"context"
 	"strings"
+	"time"
 
 	"github.com/sluicehq/sluice/pkg/avro"
 	"github.com/sluicehq/sluice/pkg/deadletter"
@@ -57,7 +58,7 @@ func (rq *request) send(ctx context.Context, i int) {
 	w := rq.service.window
 	if id := it.id(); id == "" {
 		it.setID(rq.freshID())
-	} else if !w.claim(w.fingerprint(rq.holder.salt, id), rq.received, sl) {
+	} else if !w.claim(w.fingerprint(rq.salt(it), id), rq.received, sl) {
 		return
 	}
 	rq.hold()
@@ -66,10 +67,26 @@ func (rq *request) send(ctx context.Context, i int) {
 		sl.finish(unavailable, false)
 	case it.fate == deadLetter:
 		rq.service.letters.Write(ctx, rq.letter(it), sl.buried)
+	case rq.encode(it, sl) != nil:
+		it.refuse(problem{why: notMoney})
+		sl.finish(rejected, false)
 	default:
-		rq.encode(it, sl)
 		rq.service.producer.Produce(ctx, &sl.record, sl.done)
 	}
+}
+
+// salt is that of the source whose id the item has. Commerce events have ids of their own: a shop that
+// reports an order as an event too may well give both the order's number.
+func (rq *request) salt(it *item) fingerprint {
+	c := it.commerce
+	if c == nil {
+		return rq.holder.salt
+	}
+	w, salt := rq.service.window, rq.holder.salt
+	if c.Source != "" && c.Source != rq.holder.source {
+		salt = w.fingerprint(fingerprint{}, c.Source)
+	}
+	return w.fingerprint(salt, rq.service.commerce.name)
 }
 
 // letter keeps the bytes of an item that cannot become a record.
@@ -83,7 +100,7 @@ func (rq *request) letter(it *item) deadletter.Letter {
 		OriginTopic: rq.path, OriginPartition: -1, OriginOffset: -1,
 		AppendedAt: rq.received, FirstAttemptAt: rq.received, LastAttemptAt: rq.received,
 		Value:   rq.body[it.start:it.end:it.end],
-		Headers: []stream.Header{{Key: "source", Value: rq.holder.header}},
+		Headers: append([]stream.Header{{Key: "source", Value: rq.holder.header}}, rq.kept...),
 		EventID: strings.Clone(it.id()),
 	}
 }
@@ -104,24 +121,33 @@ var (
 )
 
 // encode fills the slot's record. Value, key and id are copied into the slab: the record outlives the
-// body if the request gives up on it.
-func (rq *request) encode(it *item, sl *slot) {
+// body if the request gives up on it. It fails for an amount of money that is none, which nothing that
+// was checked has.
+func (rq *request) encode(it *item, sl *slot) error {
 	s := rq.service
 	at := len(rq.slab)
-	topic, user := s.events, &it.event.User
-	if p := it.profile; p != nil {
-		p.Source, p.ReceivedAt = rq.holder.source, rq.received
-		if p.OccurredAt.IsZero() || p.OccurredAt.After(rq.received) {
-			p.OccurredAt = rq.received
-		}
+	topic, user, source := s.events, &it.event.User, rq.holder.header
+	switch p, c := it.profile, it.commerce; {
+	case p != nil:
 		topic, user = s.profiles, &p.User
+		p.Source, p.ReceivedAt, p.OccurredAt = rq.holder.source, rq.received, rq.when(p.OccurredAt)
 		rq.slab = avro.AppendProfile(rq.slab, topic.id, p)
-	} else {
-		e := &it.event
-		e.Source, e.ReceivedAt = rq.holder.source, rq.received
-		if e.OccurredAt.IsZero() || e.OccurredAt.After(rq.received) {
-			e.OccurredAt = rq.received // a clock that runs ahead must not become the truth
+	case c != nil:
+		topic, user = s.commerce, &c.User
+		if c.Source == "" || c.Source == rq.holder.source {
+			c.Source = rq.holder.source
+		} else {
+			source = rq.keep(c.Source)
+			at = len(rq.slab)
 		}
+		c.ReceivedAt, c.OccurredAt = rq.received, rq.when(c.OccurredAt)
+		var err error
+		if rq.slab, err = avro.AppendCommerce(rq.slab, topic.id, c); err != nil {
+			return err
+		}
+	default:
+		e := &it.event
+		e.Source, e.ReceivedAt, e.OccurredAt = rq.holder.source, rq.received, rq.when(e.OccurredAt)
 		rq.slab = avro.AppendEvent(rq.slab, topic.id, e)
 	}
 	value := len(rq.slab)
@@ -132,7 +158,7 @@ func (rq *request) encode(it *item, sl *slot) {
 	first := len(rq.headers)
 	rq.headers = append(rq.headers,
 		stream.Header{Key: "event-id", Value: rq.slab[key:len(rq.slab):len(rq.slab)]},
-		stream.Header{Key: "source", Value: rq.holder.header},
+		stream.Header{Key: "source", Value: source},
 		stream.Header{Key: "origin", Value: originIngest},
 		stream.Header{Key: "hops", Value: noHops},
 	)
@@ -146,6 +172,23 @@ func (rq *request) encode(it *item, sl *slot) {
 		Headers:   rq.headers[first:len(rq.headers):len(rq.headers)],
 		Timestamp: rq.received,
 	}
+	return nil
+}
+
+// when is an item's time by its sender's clock, or the arrival: a clock that runs ahead must not become
+// the truth.
+func (rq *request) when(t time.Time) time.Time {
+	if t.IsZero() || t.After(rq.received) {
+		return rq.received
+	}
+	return t
+}
+
+// keep copies a text to where records may refer to it.
+func (rq *request) keep(text string) []byte {
+	at := len(rq.slab)
+	rq.slab = append(rq.slab, text...)
+	return rq.slab[at:len(rq.slab):len(rq.slab)]
 }
 
 // topic is a topic to write to: its name on the cluster, and the id of its schema.
@@ -158,23 +201,29 @@ type topic struct {
 type fate uint8
 
 const (
-	toTopic    fate = iota // its record goes to events or profiles, unless it has a problem
+	toTopic    fate = iota // its record goes to the topic that it belongs to, unless it has a problem
 	skip                   // there is nothing to write
 	deadLetter             // its problem does not come back to the sender, so its bytes are kept
 )
 
 // id is the item's idempotency key.
 func (it *item) id() string {
-	if it.profile != nil {
+	switch {
+	case it.profile != nil:
 		return it.profile.ID
+	case it.commerce != nil:
+		return it.commerce.ID
 	}
 	return it.event.ID
 }
 
 func (it *item) setID(id string) {
-	if it.profile != nil {
+	switch {
+	case it.profile != nil:
 		it.profile.ID = id
-		return
+	case it.commerce != nil:
+		it.commerce.ID = id
+	default:
+		it.event.ID = id
 	}
-	it.event.ID = id
 }

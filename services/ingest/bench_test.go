@@ -27,7 +27,7 @@ func (void) Write(_ context.Context, _ deadletter.Letter, done func(error)) { do
 
 func voidService() *Service {
 	return New(testOptions(), Deps{
-		Producer: void{}, Letters: void{}, IDs: topics.IDs{schema.CustomerEvents: 7, schema.CustomerProfiles: 8},
+		Producer: void{}, Letters: void{}, IDs: topics.IDs{schema.CustomerEvents: 7, schema.CustomerProfiles: 8, schema.CommerceEvents: 9},
 		Metrics: prometheus.NewRegistry(), Log: zerolog.Nop(),
 	})
 }
@@ -92,7 +92,7 @@ func perEvent(b *testing.B, n int) {
 func BenchmarkAppendRecords(b *testing.B) {
 	s := voidService()
 	rq := &request{service: s, holder: s.ring[0], received: arrival, body: events(50)}
-	if err := rq.parseEvents(); err != nil {
+	if err := rq.parse(parseEvents); err != nil {
 		b.Fatal(err)
 	}
 	rq.makeSlots()

@@ -50,6 +50,9 @@ type Options struct {
 	DedupEntries int           `yaml:"dedup_entries" env:"INGEST_DEDUP_ENTRIES" default:"1000000" min:"0" max:"100000000" doc:"ids remembered by each replica, about 60 bytes each; 0 remembers none"`
 	DedupWindow  time.Duration `yaml:"dedup_window" env:"DEDUP_WINDOW" default:"24h" min:"1s" max:"720h" doc:"how long an id is remembered at most"`
 
+	// SourcesFile says how to verify and to translate what vendors send to POST /v1/hooks/{source}.
+	SourcesFile string `yaml:"sources_file" env:"SOURCES_FILE" doc:"YAML file of the sources of webhooks; a built-in one with shopify and stripe when empty"`
+
 	// CORSOrigins concern the tracking API alone: a browser has no business with the rest.
 	CORSOrigins []string `yaml:"cors_origins" env:"INGEST_CORS_ORIGINS" default:"*" doc:"web origins whose pages may use the tracking API, such as https://shop.example.com; * for all"`
 }
@@ -76,5 +79,9 @@ func (o Options) opensToAll() bool {
 	host, _, err := net.SplitHostPort(o.Addr)
 	ip := net.ParseIP(host)
 	local := err == nil && (host == "localhost" || ip != nil && ip.IsLoopback())
-	return !local && slices.ContainsFunc(o.Keys, func(k Key) bool { return k.Key == wellKnownKey })
+	return !local && o.takesWellKnownKey()
+}
+
+func (o Options) takesWellKnownKey() bool {
+	return slices.ContainsFunc(o.Keys, func(k Key) bool { return k.Key == wellKnownKey })
 }

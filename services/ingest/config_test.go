@@ -14,6 +14,7 @@ import (
 	"github.com/sluicehq/sluice/pkg/config"
 	"github.com/sluicehq/sluice/pkg/daemon"
 	"github.com/sluicehq/sluice/pkg/quota"
+	"github.com/sluicehq/sluice/pkg/schema"
 	"github.com/sluicehq/sluice/pkg/stream/embedded"
 )
 
@@ -121,8 +122,12 @@ func TestREADMECommandsWork(t *testing.T) {
 			t.Errorf("%s\n%v\n%s", command, err, out)
 		}
 	}
-	if ran != 2 {
+	if ran != 3 {
 		t.Errorf("%d commands were found", ran)
 	}
-	checkLaw(t, h.process.Metrics, 3, len(h.read(t, toEvents))+len(h.read(t, toProfiles)))
+	commerce := h.read(t, schema.CommerceEvents)
+	if len(commerce) != 1 || decode(t, schema.CommerceEvents, commerce[0].Value)["order_id"] != "A-10077" {
+		t.Errorf("of commerce there are %d records", len(commerce))
+	}
+	checkLaw(t, h.process.Metrics, 4, len(h.read(t, toEvents))+len(h.read(t, toProfiles))+len(commerce))
 }

@@ -7,28 +7,31 @@ import (
 	"strings"
 )
 
-// postEvents answers POST /v1/events.
-func (s *Service) postEvents(x *exchange) error {
-	rq, r := x.rq, x.Request()
-	if err := x.authorize(bearer(r), routeEvents, errNoKey); err != nil {
-		return err
+// postItems answers POST /v1/events and its like, whose bodies are read by parse.
+func (s *Service) postItems(route int, parse func(*scanner, []item) ([]item, error)) func(*exchange) error {
+	return func(x *exchange) error {
+		rq, r := x.rq, x.Request()
+		if err := x.authorize(bearer(r), route, errNoKey); err != nil {
+			return err
+		}
+		if !isJSON(r.Header.Get("Content-Type")) {
+			return errType
+		}
+		if err := rq.readBody(r); err != nil {
+			return err
+		}
+		if err := rq.parse(parse); err != nil {
+			return err
+		}
+		rq.holder.checkSources(rq.items)
+		x.leave = !rq.accept()
+		return x.answerItems()
 	}
-	if !isJSON(r.Header.Get("Content-Type")) {
-		return errType
-	}
-	if err := rq.readBody(r); err != nil {
-		return err
-	}
-	if err := rq.parseEvents(); err != nil {
-		return err
-	}
-	x.leave = !rq.accept()
-	return x.answerItems()
 }
 
-func (rq *request) parseEvents() (err error) {
+func (rq *request) parse(parse func(*scanner, []item) ([]item, error)) (err error) {
 	rq.scan.reset(rq.body)
-	rq.items, err = parseEvents(&rq.scan, rq.items[:0])
+	rq.items, err = parse(&rq.scan, rq.items[:0])
 	var f fault
 	switch {
 	case errors.As(err, &f):

@@ -47,20 +47,28 @@ func TestRecordsAreGolden(t *testing.T) {
 			`"birthday":"1990-04-03","gender":"female","plan":"gold","score":1.50,"lost":null},"timestamp":"2026-03-02T09:15:01Z"}`},
 		{"group", schema.CustomerProfiles, "group", `{"messageId":"g-1","userId":"cus-48213","groupId":77,"traits":{"name":"Acme"}}`},
 		{"alias", schema.CustomerProfiles, "alias", `{"messageId":"a-1","userId":"cus-48213","previousId":"a-1"}`},
+		{"commerce", schema.CommerceEvents, "commerce", anOrder},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			d := newDoor(nil)
 			rq := &request{service: d.Service, holder: d.ring[0], received: arrival, body: []byte(c.body)}
-			if c.kind == "events" {
-				if err := rq.parseEvents(); err != nil {
-					t.Fatal(err)
-				}
-			} else {
+			var err error
+			switch c.kind {
+			case "events":
+				err = rq.parse(parseEvents)
+			case "commerce":
+				err = rq.parse(parseCommerce)
+			default:
 				rq.items = translated(t, c.kind, c.body)
+			}
+			if err != nil {
+				t.Fatal(err)
 			}
 			rq.makeSlots()
 			rq.makeRoom()
-			rq.encode(&rq.items[0], &rq.slots[0])
+			if err := rq.encode(&rq.items[0], &rq.slots[0]); err != nil {
+				t.Fatal(err)
+			}
 			r := rq.slots[0].record
 			golden(t, c.name+".avro", r.Value)
 			golden(t, c.name+".json", asJSON(t, c.topic, &r))

@@ -3,9 +3,9 @@
 //
 // One record's path, each step a function to search for:
 //
-//	postEvents, postSegment   a request comes in (events.go, segment.go)
+//	postItems, postSegment    a request comes in (events.go, commerce.go, segment.go)
 //	readBody                  bounded before it is read, and again once it is decompressed (body.go)
-//	parseEvents               JSON in place into items; a problem names the item's field (parse.go, scan.go)
+//	parseEvents, …Commerce    JSON in place into items; a problem names the item's field (parse.go, scan.go)
 //	accept                    each item's id is claimed, its record encoded and produced, in order (accept.go)
 //	window.claim, settle      a repeat of what is durable is a duplicate; of what is not yet, it waits (window.go)
 //	slot.settled              every in-sync replica has the record, or will not (request.go)
@@ -23,6 +23,7 @@ import (
 	stdlog "log"
 	"net"
 	"net/http"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -36,6 +37,7 @@ import (
 	"github.com/sluicehq/sluice/pkg/schema"
 	"github.com/sluicehq/sluice/pkg/stream"
 	"github.com/sluicehq/sluice/pkg/topics"
+	"github.com/sluicehq/sluice/services/ingest/webhook"
 )
 
 // Name is the service's name, also in front of its dead letters.
@@ -48,8 +50,10 @@ type Service struct {
 	letters  Letters
 	events   topic
 	profiles topic
+	commerce topic
 	log      zerolog.Logger
 
+	hooks   map[string]*hook // sources of webhooks, by name
 	window  *window
 	ring    ring
 	metrics *metrics
@@ -76,8 +80,9 @@ type Letters interface {
 type Deps struct {
 	Producer Producer
 	Letters  Letters
-	Kafka    stream.Config // for the names of topics
-	IDs      topics.IDs    // of the schemas of customer.events and customer.profiles
+	Kafka    stream.Config    // for the names of topics
+	IDs      topics.IDs       // of the schemas of customer.events, customer.profiles and commerce.events
+	Sources  *webhook.Sources // of webhooks; nil for none
 	Metrics  prometheus.Registerer
 	Log      zerolog.Logger
 }
@@ -88,11 +93,13 @@ func New(o Options, d Deps) *Service {
 		options: o, producer: d.Producer, letters: d.Letters, log: d.Log,
 		events:   topic{d.Kafka.Topic(schema.CustomerEvents), d.IDs[schema.CustomerEvents]},
 		profiles: topic{d.Kafka.Topic(schema.CustomerProfiles), d.IDs[schema.CustomerProfiles]},
+		commerce: topic{d.Kafka.Topic(schema.CommerceEvents), d.IDs[schema.CommerceEvents]},
 		window:   newWindow(o.DedupEntries, o.DedupWindow),
 		close:    func(context.Context) error { return nil },
 	}
 	s.metrics = newMetrics(d.Metrics, s.window, func() float64 { return float64(s.held.Load()) })
 	s.ring = newRing(o.Keys, o.Rate, s.window, s.metrics)
+	s.newHooks(d.Sources)
 	return s
 }
 
@@ -109,12 +116,18 @@ func open(ctx context.Context, c Config, p *daemon.Process) (*Service, error) {
 	if c.Kafka.ClientID == "" {
 		c.Kafka.ClientID = p.Name
 	}
+	dev := c.Ingest.devSecret()
+	sources, err := LoadSources(c.Ingest.SourcesFile, os.LookupEnv, dev)
+	if err != nil {
+		return nil, err
+	}
+	announce(p.Log, sources, dev)
 	client, err := registry.New(c.Registry)
 	if err != nil {
 		return nil, err
 	}
 	letters := schema.DeadLetters(Name)
-	ids, err := topics.Prepare(ctx, c.Kafka, client, schema.CustomerEvents, schema.CustomerProfiles, letters)
+	ids, err := topics.Prepare(ctx, c.Kafka, client, schema.CustomerEvents, schema.CustomerProfiles, schema.CommerceEvents, letters)
 	if err != nil {
 		return nil, fmt.Errorf("preparing topics: %w", err)
 	}
@@ -129,7 +142,7 @@ func open(ctx context.Context, c Config, p *daemon.Process) (*Service, error) {
 		producer.Close()
 		return nil, err
 	}
-	s := New(c.Ingest, Deps{Producer: producer, Letters: writer, Kafka: c.Kafka, IDs: ids, Metrics: p.Metrics, Log: p.Log})
+	s := New(c.Ingest, Deps{Producer: producer, Letters: writer, Kafka: c.Kafka, IDs: ids, Sources: sources, Metrics: p.Metrics, Log: p.Log})
 	s.close = func(ctx context.Context) error {
 		defer producer.Close()
 		defer writer.Close()

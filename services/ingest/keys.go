@@ -6,6 +6,7 @@ import (
 	"crypto/subtle"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/goccy/go-yaml"
@@ -19,7 +20,7 @@ import (
 type Key struct {
 	Name    string        `yaml:"name" required:"true" doc:"who holds the key; the source of what comes in with it, unless sources says otherwise"`
 	Key     config.Secret `yaml:"key" required:"true" doc:"the key itself"`
-	Sources []string      `yaml:"sources" doc:"sources the key may speak for; the first is that of its events"`
+	Sources []string      `yaml:"sources" doc:"sources the key may speak for; the first is that of what does not name one; when left out, commerce events may name any"`
 }
 
 // Keys are the keys that open the front door. As text they are a comma list of name:key or
@@ -129,8 +130,9 @@ func isToken(s string) bool {
 // holder is who holds a key, as the door knows them: by the key's hash, not by the key.
 type holder struct {
 	hash    [sha256.Size]byte
-	source  string // of what they send
-	header  []byte // the same, for records
+	source  string   // of what they send, unless it says otherwise
+	sources []string // what it may say; any when empty
+	header  []byte   // the source, for records
 	salt    fingerprint
 	limiter *rate.Limiter // nil for no limit
 	counts  [len(routeNames)]counts
@@ -142,21 +144,39 @@ type ring []*holder
 func newRing(keys Keys, limit quota.Rate, w *window, m *metrics) ring {
 	r := make(ring, len(keys))
 	for i, k := range keys {
-		h := &holder{hash: sha256.Sum256([]byte(k.Key.Reveal())), source: k.Name}
+		source := k.Name
 		if len(k.Sources) > 0 {
-			h.source = k.Sources[0]
+			source = k.Sources[0]
 		}
-		h.header = []byte(h.source)
-		h.salt = w.fingerprint(fingerprint{}, h.source)
+		h := newHolder(source, k.Sources, w, m)
+		h.hash = sha256.Sum256([]byte(k.Key.Reveal()))
 		if !limit.IsZero() {
 			h.limiter = rate.NewLimiter(rate.Limit(float64(limit.Count)/limit.Per.Seconds()), limit.Count)
-		}
-		for route := range h.counts {
-			h.counts[route] = m.countsOf(route, h.source)
 		}
 		r[i] = h
 	}
 	return r
+}
+
+// newHolder is somebody who sends as a source; sources are those that what they send may name instead,
+// any when there are none.
+func newHolder(source string, sources []string, w *window, m *metrics) *holder {
+	h := &holder{source: source, sources: sources, header: []byte(source), salt: w.fingerprint(fingerprint{}, source)}
+	for route := range h.counts {
+		h.counts[route] = m.countsOf(route, source)
+	}
+	return h
+}
+
+// checkSources refuses the items that name a source for which the holder may not speak.
+func (h *holder) checkSources(items []item) {
+	for i := range items {
+		c := items[i].commerce
+		if c == nil || c.Source == "" || c.Source == h.source || len(h.sources) == 0 || slices.Contains(h.sources, c.Source) {
+			continue
+		}
+		items[i].refuse(problem{why: notYourSource, field: "source"})
+	}
 }
 
 // find returns the holder of a key, or nil. It compares hashes, and always all of them, so that the

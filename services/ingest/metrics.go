@@ -11,9 +11,11 @@ import (
 const (
 	routeEvents = iota
 	routeSegment
+	routeCommerce
+	routeHooks
 )
 
-var routeNames = [...]string{routeEvents: "events", routeSegment: "segment"}
+var routeNames = [...]string{routeEvents: "events", routeSegment: "segment", routeCommerce: "commerce", routeHooks: "hooks"}
 
 // metrics are what the service counts. For every route and source:
 //

@@ -20,13 +20,14 @@ const (
 
 // item is one thing that a request asks for, on its way from bytes to a record.
 type item struct {
-	event   event.Event
-	profile *event.Profile // instead of the event, if it is not nil
-	fate    fate
-	problem problem
-	why     string // it is skipped
-	start   int    // where its bytes begin in the body
-	end     int
+	event    event.Event
+	profile  *event.Profile  // instead of the event, if it is not nil
+	commerce *event.Commerce // likewise
+	fate     fate
+	problem  problem
+	why      string // it is skipped
+	start    int    // where its bytes begin in the body
+	end      int
 }
 
 // refuse records what is wrong with an item. Only the first thing counts.
@@ -40,17 +41,22 @@ func (it *item) refuse(p problem) {
 // the events refer to aliases the body and the scanner. It fails with a [fault] when the body is not
 // JSON; what is wrong with one item is that item's problem.
 func parseEvents(s *scanner, items []item) ([]item, error) {
+	return parseItems(s, items, (*scanner).event)
+}
+
+// parseItems reads a body whose items are read by read.
+func parseItems(s *scanner, items []item, read func(*scanner, *item)) ([]item, error) {
 	switch s.peek() {
 	case '{':
 		items = append(items, item{})
-		s.event(&items[0])
+		read(s, &items[0])
 	case '[':
 		for first := s.open(); s.element(first); first = false {
 			if len(items) == MaxItems {
 				return items, errTooMany
 			}
 			items = append(items, item{})
-			s.event(&items[len(items)-1])
+			read(s, &items[len(items)-1])
 		}
 	default:
 		if s.value() && s.end() {
@@ -87,7 +93,7 @@ func (s *scanner) event(it *item) {
 		case "name":
 			e.Name = s.characters(it, "name", MaxName)
 		case "time":
-			s.time(it)
+			e.OccurredAt = s.time(it, "time")
 		case "properties":
 			e.Properties = s.properties(it)
 		case "attributes":
@@ -153,17 +159,17 @@ func (s *scanner) characters(it *item, field string, limit int) string {
 	return text
 }
 
-// time reads when it happened.
-func (s *scanner) time(it *item) {
-	text, ok := s.optional(it, "time")
+// time reads a point in time; zero for none.
+func (s *scanner) time(it *item, field string) time.Time {
+	text, ok := s.optional(it, field)
 	if !ok || text == "" {
-		return
+		return time.Time{}
 	}
 	t, ok := parseTime(text)
 	if !ok {
-		it.refuse(problem{why: notTime, field: "time"})
+		it.refuse(problem{why: notTime, field: field})
 	}
-	it.event.OccurredAt = t
+	return t
 }
 
 // properties reads an object that goes on as it is.

@@ -64,6 +64,21 @@ var (
 	}
 )
 
+// errDisabled is a 503, so that what is sent meanwhile is sent again; Zendesk ignores more than 59 s.
+var errDisabled = &refusal{
+	status: http.StatusServiceUnavailable, code: "source_disabled",
+	message: "this source has no secret here yet", retry: 30 * time.Second,
+}
+
+var errHookType = &refusal{
+	status: http.StatusUnsupportedMediaType, code: "unsupported_type",
+	message: "this source sends another type of body", field: "Content-Type",
+}
+
+func errSignature(status int) *refusal {
+	return &refusal{status: status, code: "bad_signature", message: "the request does not prove that it comes from this source"}
+}
+
 func errTooLarge(limit int) *refusal {
 	return &refusal{
 		status: http.StatusRequestEntityTooLarge, code: "too_large",

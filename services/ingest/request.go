@@ -26,7 +26,8 @@ type request struct {
 	envelope envelope // of the tracking API
 	inner    scanner  // for what translating looks at again
 	items    []item
-	tracking bool // the client does not learn of single items
+	tracking bool            // the client does not learn of single items
+	kept     []stream.Header // of the request, for its dead letters
 
 	slots   []slot
 	slab    []byte          // values, keys and ids of the records
@@ -63,10 +64,10 @@ func (s *Service) newRequest() *request {
 
 // release gives the request's memory back. Nothing that it lent may be in use any more.
 func (rq *request) release() {
-	if cap(rq.body) > keepBytes || cap(rq.slab) > 2*keepBytes || cap(rq.items) > 2*keepItems || cap(rq.envelope.messages) > 2*keepItems || cap(rq.out) > keepBytes {
+	if cap(rq.body) > keepBytes || cap(rq.slab) > 2*keepBytes || cap(rq.items) > 2*keepItems || cap(rq.envelope.messages) > 2*keepItems || cap(rq.out) > keepBytes || rq.scan.pool.size() > 2*keepItems {
 		return
 	}
-	rq.service, rq.holder, rq.counts, rq.trace, rq.tracking = nil, nil, nil, nil, false
+	rq.service, rq.holder, rq.counts, rq.trace, rq.kept, rq.tracking = nil, nil, nil, nil, nil, false
 	rq.body, rq.items, rq.out = rq.body[:0], rq.items[:0], rq.out[:0]
 	requests.Put(rq)
 }

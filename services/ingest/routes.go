@@ -18,8 +18,10 @@ func (s *Service) Handler() http.Handler {
 	e := echo.New()
 	e.HideBanner, e.HidePort = true, true
 	e.HTTPErrorHandler = s.answerError
-	e.POST("/v1/events", s.around(routeEvents, s.postEvents))
+	e.POST("/v1/events", s.around(routeEvents, s.postItems(routeEvents, parseEvents)))
+	e.POST("/v1/commerce", s.around(routeCommerce, s.postItems(routeCommerce, parseCommerce)))
 	s.segmentRoutes(e)
+	s.hookRoutes(e)
 	return e
 }
 
@@ -101,11 +103,16 @@ func (x *exchange) authorize(key []byte, route int, unknown error) error {
 			return errRate(wait)
 		}
 	}
-	rq.path = x.Request().URL.Path
-	if trace := x.Request().Header.Get("Traceparent"); isTraceparent(trace) {
-		rq.trace = []byte(trace)
-	}
+	x.origin()
 	return nil
+}
+
+// origin notes where the request came to, and the trace that it belongs to.
+func (x *exchange) origin() {
+	x.rq.path = x.Request().URL.Path
+	if trace := x.Request().Header.Get("Traceparent"); isTraceparent(trace) {
+		x.rq.trace = []byte(trace)
+	}
 }
 
 // bearer is the key of our own API.

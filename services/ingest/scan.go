@@ -26,6 +26,7 @@ type scanner struct {
 	large []largeObject         // open objects that have too many names to compare one by one
 	spare []map[string]struct{} // sets for such objects, empty
 	text  []byte                // strings that had to be unescaped
+	pool  commercePool          // what is read into, of commerce events
 }
 
 // fault is where and why the body is not JSON.
@@ -61,6 +62,7 @@ func (s *scanner) reset(body []byte) {
 	s.name, s.nameAt = "", 0
 	clear(s.names) // they would keep the last body alive
 	s.names, s.large, s.text = s.names[:0], s.large[:0], s.text[:0]
+	s.pool.reset()
 }
 
 // broken records a fault, the first one only.

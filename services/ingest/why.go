@@ -29,10 +29,32 @@ const (
 	notUTF8
 	namesUser
 
+	// Only of commerce events.
+	notSource
+	notYourSource
+	notCommerce
+	notMoney
+	negative
+	notWhole
+	notURL
+	notCurrency
+	notArray
+	notOneLine
+	noLine
+	tooManyEntries
+
 	// Only of messages of the tracking API.
 	unknownType
 	tooMany
 	noSender
+
+	// Only of webhooks.
+	unmappable
+	identityUnresolved
+	unsupportedVersion
+	wrongMode
+	privacyRequest
+	notState
 
 	refusedByKafka
 )
@@ -55,9 +77,29 @@ var whys = [...]struct{ word, sentence string }{
 	duplicateName: {"duplicate_name", "has a name twice"},
 	notUTF8:       {"not_utf8", "is not valid UTF-8"},
 	namesUser:     {"names_user", "names a user, which belongs in user"},
-	unknownType:   {"unknown_type", "must be one of track, identify, page, screen, group, alias"},
-	tooMany:       {"too_many_items", "comes after the last item that a request may have"},
-	noSender:      {"missing_identifier", "or anonymousId is needed"},
+	notSource:     {"bad_source", "must be 1 to 64 letters, digits, dots, dashes or underscores"},
+	notYourSource: {"foreign_source", "is not a source that this key may speak for"},
+	notCommerce: {"unknown_type", "must be one of product_viewed, cart_updated, checkout_started, order_placed, order_cancelled, order_refunded, " +
+		"shipment_updated, delivered, renewal_due, payment_failed, payment_recovered"},
+	notMoney:       {"bad_amount", `must be an amount such as "84.90" or 84.90, with at most 29 digits before the point and 9 behind it`},
+	negative:       {"negative", "must not be less than 0"},
+	notWhole:       {"not_whole", "must be a whole number"},
+	notURL:         {"bad_url", "must be an address such as https://shop.example.com/p/1"},
+	notCurrency:    {"bad_currency", "must be a currency's code of ISO 4217, such as EUR"},
+	notArray:       {"not_an_array", "must be an array"},
+	notOneLine:     {"not_one_line", "must hold exactly one product"},
+	noLine:         {"no_line", "must hold at least one product"},
+	tooManyEntries: {"too_many_entries", "holds too many"},
+	unknownType:    {"unknown_type", "must be one of track, identify, page, screen, group, alias"},
+	tooMany:        {"too_many_items", "comes after the last item that a request may have"},
+	noSender:       {"missing_identifier", "or anonymousId is needed"},
+
+	unmappable:         {"unmappable", "cannot be translated"},
+	identityUnresolved: {"identity_unresolved", "says not whom it is about"},
+	unsupportedVersion: {"unsupported_version", "has a form that is not known here"},
+	wrongMode:          {"wrong_mode", "is a test on a live route, or the other way round"},
+	privacyRequest:     {"privacy_request", "asks for somebody's data, or for its end"},
+	notState:           {"bad_state", "must be subscribed or unsubscribed"},
 
 	refusedByKafka: {"refused_by_kafka", "was refused by Kafka"},
 }
@@ -72,10 +114,15 @@ type problem struct {
 	limit int    // the limit that is exceeded; 0 where there is none
 	unit  string // of the limit
 	at    int    // offset in the body plus one; 0 where it would not help
+	// detail stands for all of these where the sentence would say too little.
+	detail string
 }
 
 // reason says what is wrong in words, without the field.
 func (p problem) reason() string {
+	if p.detail != "" {
+		return p.detail
+	}
 	text := whys[p.why].sentence
 	if p.limit > 0 {
 		text += ": at most " + strconv.Itoa(p.limit) + " " + p.unit

@@ -1,0 +1,316 @@
+package ingest
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/sluicehq/sluice/pkg/event"
+)
+
+// What a commerce event may be at most, beside what any item may be.
+const (
+	MaxText    = 255    // characters of an id, a name, a reason; braze-docs: a string in an event's properties
+	MaxURL     = 2_048  // bytes
+	MaxEntries = 10_000 // lines, and discounts; what readers of the topic take in one block
+)
+
+// parseCommerce reads the body of POST /v1/commerce, an object or an array of them, into items, as
+// parseEvents does.
+func parseCommerce(s *scanner, items []item) ([]item, error) {
+	return parseItems(s, items, (*scanner).commerceEvent)
+}
+
+// commerceEvent reads one item.
+func (s *scanner) commerceEvent(it *item) {
+	isObject := s.peek() == '{'
+	it.start = s.pos
+	s.flaw = flaw{}
+	if !isObject {
+		it.refuse(problem{why: notObject})
+		s.value()
+		s.flaw = flaw{}
+		return
+	}
+	c := s.pool.event()
+	it.commerce = c
+	hasUser := false
+	for base, first := s.object(), true; s.member(base, first); first = false {
+		field := s.name
+		if field == "user" {
+			hasUser = s.user(it)
+			c.User = it.event.User
+		} else {
+			s.commerceMember(it, c, field)
+		}
+		if s.flaw.why != fine {
+			it.refuse(problem{why: s.flaw.why, field: field, at: s.flaw.at + 1})
+			s.flaw = flaw{}
+		}
+	}
+	it.end = s.pos
+	switch {
+	case !hasUser:
+		it.refuse(problem{why: missing, field: "user"})
+	case c.Type == "":
+		it.refuse(problem{why: missing, field: "type"})
+	}
+	if it.problem.why == fine {
+		it.refuse(settleQuantities(c))
+		it.refuse(checkCommerce(c))
+	}
+}
+
+func (s *scanner) commerceMember(it *item, c *event.Commerce, field string) {
+	switch field {
+	case "id":
+		c.ID = s.id(it)
+	case "type":
+		c.Type = event.CommerceType(s.short(it, field))
+	case "time":
+		c.OccurredAt = s.time(it, field)
+	case "order_id":
+		c.OrderID = s.reference(it, field)
+	case "cart_id":
+		c.CartID = s.reference(it, field)
+	case "checkout_id":
+		c.CheckoutID = s.reference(it, field)
+	case "currency":
+		c.Currency, _ = s.optional(it, field)
+	case "total":
+		c.Total = s.money(it, field)
+	case "subtotal":
+		c.Subtotal = s.money(it, field)
+	case "tax":
+		c.Tax = s.money(it, field)
+	case "shipping":
+		c.Shipping = s.money(it, field)
+	case "discounts":
+		c.Discounts = s.discounts(it)
+	case "lines":
+		c.Lines = s.lines(it)
+	case "reason":
+		c.Reason = s.short(it, field)
+	case "due":
+		c.DueAt = s.time(it, field)
+	case "carrier":
+		c.Carrier = s.short(it, field)
+	case "tracking":
+		c.Tracking = s.short(it, field)
+	case "source":
+		c.Source, _ = s.optional(it, field)
+	case "metadata":
+		c.Metadata = s.metadata(it)
+	default:
+		it.refuse(problem{why: unknownField, field: field})
+		s.value()
+	}
+}
+
+func (s *scanner) discounts(it *item) []event.Discount {
+	from := len(s.pool.discounts)
+	if !s.entries(it, "discounts", func() {
+		s.pool.discounts = append(s.pool.discounts, event.Discount{})
+		d := &s.pool.discounts[len(s.pool.discounts)-1]
+		for base, first := s.object(), true; s.member(base, first); first = false {
+			switch field := s.name; field {
+			case "code":
+				d.Code = s.short(it, field)
+			case "amount":
+				d.Amount = s.money(it, field)
+			case "type":
+				d.Type = s.short(it, field)
+			default:
+				it.refuse(problem{why: unknownField, field: field})
+				s.value()
+			}
+		}
+	}) {
+		return nil
+	}
+	return tail(s.pool.discounts, from)
+}
+
+// unsaidQuantity is that of a line that has none, until the event's type says whether it needs one.
+const unsaidQuantity = -1
+
+func (s *scanner) lines(it *item) []event.Line {
+	from := len(s.pool.lines)
+	if !s.entries(it, "lines", func() {
+		s.pool.lines = append(s.pool.lines, event.Line{Quantity: unsaidQuantity})
+		s.line(it, &s.pool.lines[len(s.pool.lines)-1])
+	}) {
+		return nil
+	}
+	return tail(s.pool.lines, from)
+}
+
+// tail is what has been appended since: never nil, for an array that is empty is not one that is left
+// out.
+func tail[T any](all []T, from int) []T {
+	if from == len(all) {
+		return []T{}
+	}
+	return all[from:len(all):len(all)]
+}
+
+func (s *scanner) line(it *item, l *event.Line) {
+	for base, first := s.object(), true; s.member(base, first); first = false {
+		switch field := s.name; field {
+		case "product_id":
+			l.ProductID = s.reference(it, field)
+		case "product_name":
+			l.ProductName = s.short(it, field)
+		case "variant_id":
+			l.VariantID = s.reference(it, field)
+		case "quantity":
+			l.Quantity = s.quantity(it)
+		case "price":
+			l.Price = s.money(it, field)
+		case "image_url":
+			l.ImageURL = s.address(it, field)
+		case "product_url":
+			l.ProductURL = s.address(it, field)
+		case "metadata":
+			l.Metadata = s.metadata(it)
+		default:
+			it.refuse(problem{why: unknownField, field: field})
+			s.value()
+		}
+	}
+}
+
+// entries reads an array of objects, each by read. It is false where there is none. What read finds
+// wrong gets the entry's place before its field.
+func (s *scanner) entries(it *item, field string, read func()) bool {
+	if s.null() {
+		return false
+	}
+	if s.peek() != '[' {
+		it.refuse(problem{why: notArray, field: field})
+		s.value()
+		return false
+	}
+	n := 0
+	for first := s.open(); s.element(first); first = false {
+		was := it.problem.why
+		switch {
+		case n >= MaxEntries:
+			it.refuse(problem{why: tooManyEntries, field: field, limit: MaxEntries, unit: "entries"})
+			s.value()
+			continue
+		case s.peek() != '{':
+			it.refuse(problem{why: notObject})
+			s.value()
+		default:
+			read()
+		}
+		if was == fine && it.problem.why != fine {
+			it.problem.field = entry(field, n, it.problem.field)
+		}
+		n++
+	}
+	return true
+}
+
+// entry is the path to a field of an array's entry, such as lines[3].price.
+func entry(array string, i int, field string) string {
+	if field == "" {
+		return fmt.Sprintf("%s[%d]", array, i)
+	}
+	return fmt.Sprintf("%s[%d].%s", array, i, field)
+}
+
+var countedTypes = []event.CommerceType{event.CartUpdated, event.CheckoutStarted, event.OrderPlaced, event.OrderCancelled, event.OrderRefunded}
+
+// settleQuantities looks for the quantities that were not said: a cart or an order needs them, anything
+// else does without.
+func settleQuantities(c *event.Commerce) problem {
+	needed := slices.Contains(countedTypes, c.Type)
+	for i := range c.Lines {
+		switch {
+		case c.Lines[i].Quantity != unsaidQuantity:
+		case needed:
+			return problem{why: missing, field: entry("lines", i, "quantity")}
+		default:
+			c.Lines[i].Quantity = 0
+		}
+	}
+	return problem{}
+}
+
+// reference reads the id of something in the source's books. Many are numbers beyond 2⁵³, and some
+// sources send them as such: their digits are the id.
+func (s *scanner) reference(it *item, field string) string {
+	if c := s.peek(); c != '-' && (c < '0' || c > '9') {
+		return s.short(it, field)
+	}
+	text := alias(s.raw())
+	if strings.Trim(text, "0123456789") != "" || len(text) > MaxText {
+		it.refuse(problem{why: notString, field: field})
+	}
+	return text
+}
+
+// money reads an amount, from a string or a number, exactly.
+func (s *scanner) money(it *item, field string) event.Money {
+	var text string
+	switch c := s.peek(); {
+	case c == '"':
+		text, _ = s.str()
+	case c == '-' || '0' <= c && c <= '9':
+		text = alias(s.raw())
+	case s.null():
+		return ""
+	default:
+		s.value()
+	}
+	m, ok := event.ParseMoney(text)
+	if !ok {
+		it.refuse(problem{why: notMoney, field: field})
+	}
+	return m
+}
+
+func (s *scanner) quantity(it *item) int64 {
+	if s.null() {
+		return unsaidQuantity
+	}
+	n, err := strconv.ParseInt(alias(s.raw()), 10, 64)
+	switch {
+	case err != nil:
+		it.refuse(problem{why: notWhole, field: "quantity"})
+	case n < 0:
+		it.refuse(problem{why: negative, field: "quantity"})
+	}
+	return n
+}
+
+// address reads a URL that a browser or a mail program can open.
+func (s *scanner) address(it *item, field string) string {
+	text := s.identifier(it, field)
+	switch {
+	case text == "":
+	case len(text) > MaxURL:
+		it.refuse(problem{why: tooLong, field: field, limit: MaxURL, unit: "bytes"})
+	case !isAddress(text):
+		it.refuse(problem{why: notURL, field: field})
+	}
+	return text
+}
+
+// isAddress reports whether a text begins like an address in the web and has no blanks. Whether there
+// is anything at an address only its server knows.
+func isAddress(text string) bool {
+	scheme, rest, found := strings.Cut(text, "://")
+	if !found || !strings.EqualFold(scheme, "https") && !strings.EqualFold(scheme, "http") {
+		return false
+	}
+	host, _, _ := strings.Cut(rest, "/")
+	return host != "" && !strings.ContainsAny(host, `?#\`) && !strings.ContainsAny(rest, ` "<>`)
+}
+
+func (s *scanner) metadata(it *item) []byte {
+	return s.freeForm(it, "metadata", func(string) bool { return true })
+}

@@ -1,0 +1,24 @@
+# What every program can use, beside jq's own functions and those of functions.go.
+
+# compact leaves out what is null, at any depth, and what is then empty.
+def compact:
+  if type == "object" then with_entries(.value |= compact | select(.value != null and .value != {}))
+  elif type == "array" then map(compact | select(. != null))
+  else . end;
+
+# text is a text that says something, or null.
+def text: if type == "string" and . != "" then . else null end;
+
+# as_email and as_phone are an address or a number (E.164) if it looks like one, else null: a bad
+# second identifier must not spoil a good first one.
+def as_email: if type == "string" and length <= 255 and test("^[^@\\s]+@[^@\\s]+$") then . else null end;
+def as_phone:
+  if type == "string" and length <= 40 then gsub("[ ().-]"; "") | if test("^\\+[1-9][0-9]{1,14}$") then . else null end
+  else null end;
+
+# member_of is the first value that is not null of an object's members, or of what is none, null.
+def member_of($name): if type == "object" then .[$name] else null end;
+
+# dead_letter ends a message for a reason: identity_unresolved, unmappable, unsupported_version,
+# wrong_mode, privacy_request.
+def dead_letter($reason; $detail): {to: "dead_letter", reason: $reason, detail: $detail};
