@@ -74,6 +74,9 @@ func (r *Reader) Err() error {
 	return nil
 }
 
+// More reports whether anything is left: what a later version appended.
+func (r *Reader) More() bool { return len(r.body) > 0 }
+
 func (r *Reader) fail(what string) {
 	if r.bad == "" {
 		r.bad = what

@@ -18,7 +18,7 @@ func NewCommerceDecoder(source Source) *CommerceDecoder {
 	return &CommerceDecoder{source: source, kind: commerceKind}
 }
 
-var commerceKind = kindOf(schema.CommerceEvents, readCommerce, checkCommerce, fillCommerce)
+var commerceKind = kindOf(schema.CommerceEvents, []plan[event.Commerce]{readCommerce}, checkCommerce, fillCommerce)
 
 func checkCommerce(writer []avro.SchemaField) error {
 	if err := checkTimes(writer, "occurred_at", "received_at", "due_at"); err != nil {

@@ -23,18 +23,22 @@ type plan[T any] func(body []byte, v *T) (userID string, err error)
 
 // kind is how a topic's records are read.
 type kind[T any] struct {
-	text    string // our own newest schema
-	schema  *avro.Schema
-	read    plan[T]                               // what was written with exactly that
+	texts   []string                              // our own schemas, oldest first
+	reads   []plan[T]                             // what was written with exactly one of those
+	schema  *avro.Schema                          // the newest
 	foreign func(resolved *avro.Schema) plan[T]   // what was written with another
 	check   func(writer []avro.SchemaField) error // of another's fields, what resolution does not see
 }
 
-// kindOf is a topic's kind, by its record type. W is version 1 of the record as the resolving decoder
+// kindOf is a topic's kind, by its record type. W is the newest version of the record as the resolving decoder
 // fills it, and fill moves it to where it belongs.
-func kindOf[T, W any](recordType string, read plan[T], check func([]avro.SchemaField) error, fill func(w *W, v *T) (userID string, err error)) *kind[T] {
-	text := schemas.Latest(recordType)
-	return &kind[T]{text: text, schema: avro.MustParse(text), read: read, check: check, foreign: func(resolved *avro.Schema) plan[T] {
+func kindOf[T, W any](recordType string, reads []plan[T], check func([]avro.SchemaField) error, fill func(w *W, v *T) (userID string, err error)) *kind[T] {
+	texts, err := schemas.Versions(recordType)
+	if err != nil || len(texts) != len(reads) {
+		panic(fmt.Sprintf("avro: %d versions of %s, %d ways to read them: %v", len(texts), recordType, len(reads), err))
+	}
+	newest := texts[len(texts)-1]
+	return &kind[T]{texts: texts, schema: avro.MustParse(newest), reads: reads, check: check, foreign: func(resolved *avro.Schema) plan[T] {
 		return func(body []byte, v *T) (string, error) {
 			var w W
 			rest, err := resolved.Decode(body, &w)
@@ -88,8 +92,10 @@ func (d *Decoder[T]) learn(ctx context.Context, id int) (plan[T], error) {
 // planFor finds the way to read what was written with a schema: by hand where it is our own, through
 // resolution where it is another that ours can read, not at all otherwise.
 func (k *kind[T]) planFor(text string) plan[T] {
-	if same(text, k.text) {
-		return k.read
+	for i, own := range k.texts {
+		if same(text, own) {
+			return k.reads[i]
+		}
 	}
 	resolved, err := k.resolve(text)
 	if err != nil {

@@ -2,7 +2,7 @@ package avro
 
 import "github.com/sluicehq/sluice/pkg/event"
 
-// AppendEvent appends a customer.events record of version 1, header included; id is the id of that
+// AppendEvent appends a customer.events record of version 2, header included; id is the id of that
 // version's schema in the registry. The event's properties and attributes must be valid JSON.
 func AppendEvent(dst []byte, id int, e *event.Event) []byte {
 	dst = AppendHeader(dst, id)
@@ -18,9 +18,11 @@ func AppendEvent(dst []byte, id int, e *event.Event) []byte {
 	dst = AppendOptBytes(dst, e.Attributes)
 	dst = AppendOptString(dst, e.AppID)
 	if e.BrazeDisabled {
-		return append(dst, branchValue, 1)
+		dst = append(dst, branchValue, 1)
+	} else {
+		dst = append(dst, branchNull)
 	}
-	return append(dst, branchNull)
+	return AppendOptString(dst, e.IdentifiedAs)
 }
 
 // appendKey appends the user's canonical key as an Avro string.
@@ -41,10 +43,25 @@ func appendUser(dst []byte, u event.User) []byte {
 	return AppendOptString(dst, u.Phone)
 }
 
-// readEvent reads the body of a customer.events record of version 1. It returns the record's own
+// readEvent reads the body of a customer.events record of version 2. It returns the record's own
 // user_id beside the event, which aliases the body.
 func readEvent(body []byte, e *event.Event) (userID string, err error) {
 	r := NewReader(body)
+	userID = readEventFields(&r, e)
+	e.IdentifiedAs = r.OptString("identified_as")
+	return userID, r.Err()
+}
+
+// readEvent1 is readEvent for version 1.
+func readEvent1(body []byte, e *event.Event) (userID string, err error) {
+	r := NewReader(body)
+	userID = readEventFields(&r, e)
+	e.IdentifiedAs = ""
+	return userID, r.Err()
+}
+
+// readEventFields reads the fields of version 1, with which all others begin.
+func readEventFields(r *Reader, e *event.Event) (userID string) {
 	e.ID = r.String("event_id")
 	userID = r.String("user_id")
 	e.User.ExternalID = r.OptString("external_id")
@@ -62,5 +79,5 @@ func readEvent(body []byte, e *event.Event) (userID string, err error) {
 	e.Attributes = r.OptBytes("attributes_json")
 	e.AppID = r.OptString("app_id")
 	e.BrazeDisabled = r.Present("braze_disabled") && r.Bool("braze_disabled")
-	return userID, r.Err()
+	return userID
 }

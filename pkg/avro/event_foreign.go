@@ -17,7 +17,7 @@ func NewEventDecoder(source Source) *EventDecoder {
 	return &EventDecoder{source: source, kind: eventKind}
 }
 
-var eventKind = kindOf(schema.CustomerEvents, readEvent, checkEvent, fillEvent)
+var eventKind = kindOf(schema.CustomerEvents, []plan[event.Event]{readEvent1, readEvent}, checkEvent, fillEvent)
 
 func checkEvent(writer []avro.SchemaField) error {
 	return checkTimes(writer, "occurred_at", "received_at")
@@ -55,6 +55,7 @@ type wireEvent struct {
 	AttributesJSON *string   `avro:"attributes_json"`
 	AppID          *string   `avro:"app_id"`
 	BrazeDisabled  *bool     `avro:"braze_disabled"`
+	IdentifiedAs   *string   `avro:"identified_as"`
 }
 
 func fillEvent(w *wireEvent, e *event.Event) (userID string, err error) {
@@ -64,6 +65,7 @@ func fillEvent(w *wireEvent, e *event.Event) (userID string, err error) {
 		OccurredAt: w.OccurredAt.UTC(), ReceivedAt: w.ReceivedAt.UTC(),
 		Source: w.Source, AppID: orEmpty(w.AppID),
 		Properties: orNil(w.PropertiesJSON), Attributes: orNil(w.AttributesJSON),
+		IdentifiedAs:  orEmpty(w.IdentifiedAs),
 		BrazeDisabled: w.BrazeDisabled != nil && *w.BrazeDisabled,
 	}
 	return w.UserID, nil

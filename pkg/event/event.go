@@ -12,7 +12,7 @@ type Event struct {
 	ID         string    // idempotency key within Source
 	User       User      // whom it concerns; its canonical key is the Kafka key
 	Name       string    // as the source calls it, such as "Order Completed"
-	Kind       string    // "track", "page" or "screen"
+	Kind       string    // "track", "page", "screen", "identify" or "erase"
 	OccurredAt time.Time // by the source's clock, corrected for skew where that is known; UTC, milliseconds
 	ReceivedAt time.Time // by our clock
 	Source     string    // the system that says so
@@ -21,6 +21,8 @@ type Event struct {
 	// user's profile together with the event.
 	Properties []byte
 	Attributes []byte
+	// IdentifiedAs is the external id of the person whom the user turned out to be; of KindIdentify only.
+	IdentifiedAs string
 	// BrazeDisabled is the source's wish that Braze should not see this event.
 	BrazeDisabled bool
 }
@@ -30,4 +32,8 @@ const (
 	KindTrack  = "track"
 	KindPage   = "page"
 	KindScreen = "screen"
+	// KindIdentify says that the user, known by an alias, an email or a phone so far, is IdentifiedAs.
+	KindIdentify = "identify"
+	// KindErase asks for the user to be deleted.
+	KindErase = "erase"
 )

@@ -30,7 +30,8 @@ type Ledger struct {
 type entry struct {
 	offset  int64
 	stamp   int64
-	receipt int64 // offset of the receipt, valid when settled
+	receipt int64 // offset of the first receipt there is, or NoReceipt
+	last    int64 // of the receipt that settled it
 	settled bool
 }
 
@@ -59,9 +60,22 @@ func (l *Ledger) Take(offset, stamp int64) Ticket {
 		l.grow()
 	}
 	t := l.next
-	*l.at(t) = entry{offset: offset, stamp: stamp}
+	*l.at(t) = entry{offset: offset, stamp: stamp, receipt: NoReceipt}
 	l.next++
 	return t
+}
+
+// Mark notes that a receipt stands at the given offset which says something of a record that is not
+// settled yet. It is ignored for one that is.
+func (l *Ledger) Mark(t Ticket, receipt int64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if t < l.first || t >= l.next || l.at(t).settled {
+		return
+	}
+	if e := l.at(t); e.receipt == NoReceipt || receipt < e.receipt {
+		e.receipt = receipt
+	}
 }
 
 // Settle marks a record as done with, its receipt standing at the given offset of the receipts'
@@ -73,7 +87,10 @@ func (l *Ledger) Settle(t Ticket, receipt int64) bool {
 		return false
 	}
 	e := l.at(t)
-	e.settled, e.receipt = true, receipt
+	e.settled, e.last = true, receipt
+	if e.receipt == NoReceipt {
+		e.receipt = receipt
+	}
 	for l.first < l.next {
 		e := l.at(l.first)
 		if !e.settled {
@@ -82,7 +99,7 @@ func (l *Ledger) Settle(t Ticket, receipt int64) bool {
 		l.commit = e.offset + 1
 		// Receipts of a partition become durable in the order of their own offsets, so whatever is
 		// still open will be receipted behind every receipt known now; see Hold for the exception.
-		l.receipt = max(l.receipt, e.receipt+1)
+		l.receipt = max(l.receipt, e.last+1)
 		l.first++
 	}
 	return true
@@ -98,13 +115,13 @@ type Position struct {
 // Committable is the position up to which everything is settled.
 //
 // Receipt is the least offset at which the receipt of a record at Offset or later can stand: the
-// least among those settled beyond the prefix, else just behind the newest receipt known.
+// least among those of records beyond the prefix that have any, else just behind the newest receipt known.
 func (l *Ledger) Committable() Position {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	p := Position{Offset: l.commit, Receipt: l.receipt}
 	for t := l.first; t < l.next; t++ {
-		if e := l.at(t); e.settled && e.receipt != NoReceipt {
+		if e := l.at(t); e.receipt != NoReceipt {
 			p.Receipt = min(p.Receipt, e.receipt)
 		}
 	}

@@ -24,9 +24,12 @@ type Receipt struct {
 	Latency   time.Duration
 	Attempts  int // requests that carried the record so far
 	SettledAt time.Time
+	// PartsDone is how many of the things that the record asks for Braze had taken by then; 0 where it
+	// asks for one, or none is done.
+	PartsDone int
 }
 
-// Append appends the record of version 1, header included; id is the id of that version's schema in
+// Append appends the record of version 2, header included; id is the id of that version's schema in
 // the registry.
 func (r *Receipt) Append(dst []byte, id int) []byte {
 	dst = avro.AppendHeader(dst, id)
@@ -43,10 +46,11 @@ func (r *Receipt) Append(dst []byte, id int) []byte {
 	dst = avro.AppendOptString(dst, r.RequestID)
 	dst = avro.AppendOptLong(dst, r.Latency.Milliseconds(), r.RequestID != "")
 	dst = avro.AppendLong(dst, int64(r.Attempts))
-	return avro.AppendTime(dst, r.SettledAt)
+	dst = avro.AppendTime(dst, r.SettledAt)
+	return avro.AppendOptLong(dst, int64(r.PartsDone), r.PartsDone > 0)
 }
 
-// Read reads a record's value, written with version 1. The receipt aliases it.
+// Read reads a record's value, written with version 1 or 2. The receipt aliases it.
 func Read(value []byte) (Receipt, error) {
 	var r Receipt
 	_, body, err := avro.Split(value)
@@ -72,6 +76,9 @@ func Read(value []byte) (Receipt, error) {
 	}
 	r.Attempts = int(in.Long("attempts"))
 	r.SettledAt = in.Time("settled_at")
+	if in.More() && in.Present("parts_done") { // version 1 ends before it
+		r.PartsDone = int(in.Long("parts_done"))
+	}
 	if err := in.Err(); err != nil {
 		return r, err
 	}

@@ -27,7 +27,9 @@ func TestReceiptsSurviveTheWire(t *testing.T) {
 	refused := delivered()
 	refused.Outcome = outcome.Outcome{Kind: outcome.Refused, Reason: "item_error", Detail: "events: no"}
 	skipped := receipt.Receipt{Topic: "t", Outcome: outcome.Outcome{Kind: outcome.Skipped, Reason: "page_view"}, SettledAt: time.UnixMilli(0).UTC()}
-	for name, want := range map[string]receipt.Receipt{"delivered": delivered(), "refused": refused, "skipped, of an unreadable record": skipped} {
+	partly := delivered()
+	partly.Outcome, partly.PartsDone = outcome.Outcome{Kind: outcome.Deferred, Reason: "under_way"}, 2
+	for name, want := range map[string]receipt.Receipt{"delivered": delivered(), "under way": partly, "refused": refused, "skipped, of an unreadable record": skipped} {
 		got, err := receipt.Read(want.Append(nil, 9))
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
@@ -35,6 +37,18 @@ func TestReceiptsSurviveTheWire(t *testing.T) {
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("%s (-want +got)\n%s", name, diff)
 		}
+	}
+}
+
+func TestReceiptsOfVersion1AreRead(t *testing.T) {
+	want := delivered()
+	value := want.Append(nil, 9)
+	got, err := receipt.Read(value[:len(value)-1]) // without the null of parts_done
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
 	}
 }
 
@@ -56,7 +70,7 @@ func TestGoavroReadsReceipts(t *testing.T) {
 		"outcome": "delivered", "reason": nil, "detail": nil,
 		"endpoint": some("string", "/users/track"), "http_status": some("int", int32(201)),
 		"request_id": some("string", "abc-1"), "latency_ms": some("long", int64(42)),
-		"attempts": int32(1), "settled_at": r.SettledAt,
+		"attempts": int32(1), "settled_at": r.SettledAt, "parts_done": nil,
 	}
 	if diff := cmp.Diff(want, native); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)

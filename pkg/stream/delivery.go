@@ -70,6 +70,14 @@ func (d Delivery) Headers() []Header { return d.record.Headers }
 // AppendedAt is the record's own timestamp.
 func (d Delivery) AppendedAt() time.Time { return d.record.Timestamp }
 
+// Mark says that a receipt about the record stands at the given offset of the receipts' partition although
+// it is not done with yet: whoever takes over has to find it.
+func (d Delivery) Mark(receipt int64) {
+	if !d.part.gone.Load() {
+		d.part.books.Mark(d.ticket, receipt)
+	}
+}
+
 // Settle says that the record is done with: delivered, skipped, or refused with its dead letter
 // durable. Its receipt stands at the given offset of the receipts' partition, or there is none
 // (ledger.NoReceipt). It may be called from any goroutine.

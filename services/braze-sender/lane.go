@@ -148,7 +148,7 @@ func (l *lane) enqueue(items []*item, now time.Time) {
 				l.readmit(l.orders.release(it.order.id), now)
 			}
 		case !waits:
-			l.s.settler.settle(it, sameState, answer{at: now})
+			l.s.settler.settle(it, it.order.again(), answer{at: now})
 		}
 	}
 }
@@ -157,7 +157,7 @@ func (l *lane) enqueue(items []*item, now time.Time) {
 func (l *lane) readmit(items []*item, now time.Time) {
 	for _, it := range items {
 		if l.orders.states.has(it.order.state) {
-			l.s.settler.settle(it, sameState, answer{at: now})
+			l.s.settler.settle(it, it.order.again(), answer{at: now})
 			continue
 		}
 		l.orders.states.add(it.order.state)
@@ -178,7 +178,7 @@ func (l *lane) push(it *item, now time.Time) {
 		l.wakeUp(u)
 		l.markReady(u, now)
 	case ready:
-		u.line.pending += len(it.parts)
+		u.line.pending += len(it.left())
 	case busy, waiting:
 	}
 }

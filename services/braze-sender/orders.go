@@ -11,7 +11,8 @@ import (
 	"github.com/sluicehq/sluice/pkg/stream"
 )
 
-// order is what a record says of a customer's order.
+// order is what a record says of a customer's order; with id 0, of something else that need not be told
+// Braze twice.
 type order struct {
 	id     uint64 // hash of the customer and the order
 	state  uint64 // hash of all that is said: shops report the same state again and again
@@ -81,8 +82,29 @@ type heldBack struct {
 // maxHeldBack is how many records may wait for their orders at once; what comes then does not wait.
 const maxHeldBack = 1_000
 
-// sameState is the reason of a record that says again what has been said of an order.
-var sameState = outcome.Outcome{Kind: outcome.Skipped, Reason: "same_order_state", Detail: "an earlier record said the same of the order"}
+// What is said of a record that says again what has been said.
+var (
+	sameState = outcome.Outcome{Kind: outcome.Skipped, Reason: "same_order_state", Detail: "an earlier record said the same of the order"}
+	sameLink  = outcome.Outcome{Kind: outcome.Skipped, Reason: "same_link", Detail: "an earlier record said the same of the person"}
+)
+
+// again is the outcome of a record that says it once more.
+func (o *order) again() outcome.Outcome {
+	if o.id == 0 {
+		return sameLink
+	}
+	return sameState
+}
+
+// linkOf returns what an event says of who somebody turned out to be. Clients say it with every page; it
+// is treated as an order's state is, of no order.
+func linkOf(e *event.Event) *order {
+	h := xxhash.New()
+	for _, s := range []string{e.User.Key(), "\xff", e.IdentifiedAs} {
+		_, _ = h.WriteString(s)
+	}
+	return &order{state: h.Sum64()}
+}
 
 // admit decides about a record of an order: it may go, it says nothing new, or it waits for the order.
 func (o *orders) admit(it *item, now time.Time) (goes, waits bool) {

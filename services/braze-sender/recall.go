@@ -18,10 +18,11 @@ type recall struct {
 	settled map[*stream.Partition]map[int64]recalled // by offset of the record
 }
 
-// recalled is a receipt that was found.
+// recalled is the last receipt that was found of a record.
 type recalled struct {
-	offset int64 // of the receipt
+	offset int64 // of the first receipt there is
 	kind   outcome.Kind
+	parts  int // that Braze has; of a record that is not done with
 }
 
 // read reads the receipts that a commit points to and keeps those of records at or beyond it. It
@@ -39,16 +40,20 @@ func (c *recall) read(ctx context.Context, kafka stream.Config, receipts string,
 	n := 0
 	err := stream.Read(ctx, kafka, stream.Range{Topic: receipts, From: from}, func(r *stream.Record) error {
 		slip, err := receipt.Read(r.Value)
-		if err != nil || !slip.Outcome.Kind.Final() {
-			return nil // not one of ours, or not an end: the record is sent, which is the safe side
+		if err != nil || !slip.Outcome.Kind.Final() && slip.PartsDone == 0 {
+			return nil // not one of ours, or it tells nothing: the record is sent, which is the safe side
 		}
 		for _, p := range byNumber[r.Partition] {
 			if slip.Topic == p.Topic && slip.Partition == p.Number && slip.Offset >= p.Start.Offset && r.Offset >= p.Start.Receipt && p.Counts(r) {
 				if found[p] == nil {
 					found[p] = map[int64]recalled{}
 				}
-				found[p][slip.Offset] = recalled{r.Offset, slip.Outcome.Kind}
-				n++
+				earlier, known := found[p][slip.Offset]
+				if !known {
+					earlier.offset = r.Offset
+					n++
+				}
+				found[p][slip.Offset] = recalled{earlier.offset, slip.Outcome.Kind, slip.PartsDone}
 			}
 		}
 		return nil
@@ -69,13 +74,13 @@ func (c *recall) read(ctx context.Context, kafka stream.Config, receipts string,
 	return n, nil
 }
 
-// take tells whether a record is settled already, and forgets it.
+// take tells what is known of a record. That it is settled is told once.
 func (c *recall) take(d stream.Delivery) (recalled, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	offsets := c.settled[d.Partition()]
 	r, ok := offsets[d.Offset()]
-	if ok {
+	if ok && r.kind.Final() {
 		delete(offsets, d.Offset())
 	}
 	return r, ok

@@ -48,8 +48,12 @@ func (d *drafts) object(appendTo func(dst []byte) []byte) []byte {
 func (s *Sender) route(it *item, d *drafts) outcome.Outcome {
 	e := &d.event
 	switch {
+	case e.Kind == event.KindErase: // also of somebody whom Braze should not have seen
+		return s.routePerson(it, d)
 	case e.BrazeDisabled:
 		return integrationDisabled
+	case e.Kind == event.KindIdentify:
+		return s.routePerson(it, d)
 	case (e.Kind == event.KindPage || e.Kind == event.KindScreen) && !s.config.Sender.PageEvents:
 		return outcome.Outcome{Kind: outcome.Skipped, Reason: "page_view", Detail: "page and screen views are sent only with BRAZE_PAGE_EVENTS=true"}
 	}

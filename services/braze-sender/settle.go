@@ -191,20 +191,28 @@ func (s *settler) append(dst []byte, it *item, what outcome.Outcome, a answer) [
 		Outcome: what, Endpoint: a.endpoint, Status: a.status, RequestID: a.requestID, Latency: a.latency,
 		Attempts: int(it.attempts), SettledAt: a.at,
 	}
+	if len(it.parts) > 1 {
+		r.PartsDone = int(it.done)
+	}
 	return r.Append(dst, s.id)
 }
 
 // report writes a receipt for a record that is not done with: it has waited for long, or a part of it is
-// delivered.
+// delivered. Whoever takes over has to find it, so it counts as under way until it is durable.
 func (s *settler) report(it *item, what outcome.Outcome, a answer) {
+	s.begin(1)
+	d := it.delivery
 	record := &stream.Record{
-		Topic: s.topic, Partition: it.delivery.Partition().Number,
-		Key: fitKey(it.delivery.Key()), Value: s.append(nil, it, what, a),
+		Topic: s.topic, Partition: d.Partition().Number, Timestamp: a.at,
+		Key: fitKey(d.Key()), Value: s.append(nil, it, what, a),
 	}
-	s.receipts.Produce(context.Background(), record, func(_ *stream.Record, err error) {
+	s.receipts.Produce(context.Background(), record, func(r *stream.Record, err error) {
 		if err != nil {
 			s.fail(fmt.Errorf("writing a receipt: %w", err))
+			return
 		}
+		d.Mark(r.Offset)
+		s.finish()
 	})
 }
 

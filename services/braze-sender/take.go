@@ -59,7 +59,8 @@ func (s *Sender) decode(ctx context.Context, lent []stream.Delivery) []*item {
 		if s.parking.behind(d) {
 			continue
 		}
-		if receipt, ok := s.recall.take(d); ok {
+		receipt, known := s.recall.take(d)
+		if known && receipt.kind.Final() {
 			s.metrics.recalled(receipt.kind)
 			d.Settle(receipt.offset)
 			continue
@@ -79,6 +80,10 @@ func (s *Sender) decode(ctx context.Context, lent []stream.Delivery) []*item {
 		}
 		if !settleAfterReceipt {
 			d.Settle(ledger.NoReceipt)
+		}
+		if what == send && known && receipt.parts < len(it.parts) {
+			it.done = uint16(receipt.parts) // Braze has had the first of them from an earlier owner
+			d.Mark(receipt.offset)
 		}
 		if what == send {
 			items = append(items, it)

@@ -25,7 +25,7 @@ type Config struct {
 // Options shape the front door.
 type Options struct {
 	Addr string `yaml:"addr" env:"INGEST_ADDR" default:":8080" doc:"where the front door listens; port 0 picks a free one and logs it"`
-	Keys Keys   `yaml:"keys" env:"INGEST_KEYS" required:"true" doc:"API keys, write keys of tracking clients included: a comma list of name:key or name:key:source|source, or in a file a YAML list of name, key and sources"`
+	Keys Keys   `yaml:"keys" env:"INGEST_KEYS" required:"true" doc:"API keys, write keys of tracking clients included: a comma list of name:key, name:key:source|source or name:key:source|source:erase, or in a file a YAML list of name, key, sources and erase"`
 
 	// Rate is each key's own. A request counts once, however many items it has.
 	Rate quota.Rate `yaml:"rate" env:"INGEST_RATE" doc:"requests that a key may make, such as 1000/s; no limit when empty"`

@@ -59,7 +59,7 @@ func TestEventsReachTheTopicAsTheyWereSent(t *testing.T) {
 			delete(r, "received_at")
 			records[r["event_id"].(string)] = r
 		}
-		common := map[string]any{"braze_id": nil, "phone": nil, "app_id": nil, "braze_disabled": nil, "source": "shop", "event_kind": "track"}
+		common := map[string]any{"braze_id": nil, "phone": nil, "app_id": nil, "braze_disabled": nil, "identified_as": nil, "source": "shop", "event_kind": "track"}
 		made := a.Results[1].ID
 		want := map[string]map[string]any{
 			"e-1": {

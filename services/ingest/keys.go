@@ -21,6 +21,7 @@ type Key struct {
 	Name    string        `yaml:"name" required:"true" doc:"who holds the key; the source of what comes in with it, unless sources says otherwise"`
 	Key     config.Secret `yaml:"key" required:"true" doc:"the key itself"`
 	Sources []string      `yaml:"sources" doc:"sources the key may speak for; the first is that of what does not name one; when left out, commerce events may name any"`
+	Erase   bool          `yaml:"erase" doc:"the key may ask for users to be deleted"`
 }
 
 // Keys are the keys that open the front door. As text they are a comma list of name:key or
@@ -28,7 +29,7 @@ type Key struct {
 type Keys []Key
 
 // errKeys quotes nothing of what it is about.
-var errKeys = errors.New("want name:key or name:key:source|source, several with commas between, or a YAML list of name, key and sources")
+var errKeys = errors.New("want name:key, name:key:source|source or name:key:source|source:erase, several with commas between, or a YAML list of name, key, sources and erase")
 
 // UnmarshalText reads either form.
 func (k *Keys) UnmarshalText(text []byte) error {
@@ -49,6 +50,14 @@ func (k *Keys) UnmarshalText(text []byte) error {
 			key.Name, key.Key = parts[0], config.Secret(parts[1])
 		case 3:
 			key.Name, key.Key, key.Sources = parts[0], config.Secret(parts[1]), strings.Split(parts[2], "|")
+		case 4:
+			if parts[3] != "erase" {
+				return errKeys
+			}
+			key.Name, key.Key, key.Erase = parts[0], config.Secret(parts[1]), true
+			if parts[2] != "" {
+				key.Sources = strings.Split(parts[2], "|")
+			}
 		default:
 			return errKeys
 		}
@@ -63,13 +72,14 @@ func (k *Keys) unmarshalYAML(text []byte) error {
 		Name    string   `yaml:"name"`
 		Key     string   `yaml:"key"`
 		Sources []string `yaml:"sources"`
+		Erase   bool     `yaml:"erase"`
 	}
 	if err := yaml.UnmarshalWithOptions(text, &list, yaml.Strict()); err != nil {
 		return errKeys // the parser's own error shows the line, and with it the key
 	}
 	var keys Keys
 	for _, l := range list {
-		keys = append(keys, Key{Name: l.Name, Key: config.Secret(l.Key), Sources: l.Sources})
+		keys = append(keys, Key{Name: l.Name, Key: config.Secret(l.Key), Sources: l.Sources, Erase: l.Erase})
 	}
 	*k = keys
 	return nil
@@ -136,6 +146,8 @@ type holder struct {
 	salt    fingerprint
 	limiter *rate.Limiter // nil for no limit
 	counts  [len(routeNames)]counts
+
+	mayErase bool
 }
 
 // ring finds the holder of a key.
@@ -149,6 +161,7 @@ func newRing(keys Keys, limit quota.Rate, w *window, m *metrics) ring {
 			source = k.Sources[0]
 		}
 		h := newHolder(source, k.Sources, w, m)
+		h.mayErase = k.Erase || k.Key == wellKnownKey // which opens doors on this machine only
 		h.hash = sha256.Sum256([]byte(k.Key.Reveal()))
 		if !limit.IsZero() {
 			h.limiter = rate.NewLimiter(rate.Limit(float64(limit.Count)/limit.Per.Seconds()), limit.Count)

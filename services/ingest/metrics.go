@@ -13,9 +13,10 @@ const (
 	routeSegment
 	routeCommerce
 	routeHooks
+	routeErase
 )
 
-var routeNames = [...]string{routeEvents: "events", routeSegment: "segment", routeCommerce: "commerce", routeHooks: "hooks"}
+var routeNames = [...]string{routeEvents: "events", routeSegment: "segment", routeCommerce: "commerce", routeHooks: "hooks", routeErase: "erase"}
 
 // metrics are what the service counts. For every route and source:
 //
@@ -37,7 +38,7 @@ type counts struct {
 }
 
 // codes are the answers that there are.
-var codes = []int{200, 202, 204, 400, 401, 404, 405, 408, 413, 415, 422, 429, 500, 503}
+var codes = []int{200, 202, 204, 400, 401, 403, 404, 405, 408, 413, 415, 422, 429, 500, 503}
 
 func newMetrics(reg prometheus.Registerer, w *window, held func() float64) *metrics {
 	counter := func(name, help string, labels ...string) *prometheus.CounterVec {

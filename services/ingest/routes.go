@@ -20,6 +20,7 @@ func (s *Service) Handler() http.Handler {
 	e.HTTPErrorHandler = s.answerError
 	e.POST("/v1/events", s.around(routeEvents, s.postItems(routeEvents, parseEvents)))
 	e.POST("/v1/commerce", s.around(routeCommerce, s.postItems(routeCommerce, parseCommerce)))
+	e.DELETE("/v1/users/:external_id", s.around(routeErase, s.deleteUser))
 	s.segmentRoutes(e)
 	s.hookRoutes(e)
 	return e

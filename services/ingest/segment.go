@@ -80,7 +80,11 @@ func (s *Service) takeMessages(x *exchange, kind string) error {
 	}
 	rq.items = rq.items[:0]
 	for i := range env.messages {
-		rq.items = append(rq.items, translate(&env.messages[i], env, rq.received, &rq.inner))
+		it := translate(&env.messages[i], env, rq.received, &rq.inner)
+		rq.items = append(rq.items, it)
+		if link, ok := linkOf(&env.messages[i], &it); ok {
+			rq.items = append(rq.items, link)
+		}
 	}
 	rq.tracking = true
 	x.leave = !rq.accept()

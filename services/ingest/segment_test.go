@@ -40,8 +40,6 @@ func TestTrackingPathsLeadToTheirTopics(t *testing.T) {
 		{"/v1/i", `{"userId":"u"}`, "eu.customer.profiles"},
 		{"/v1/group", `{"userId":"u","groupId":"g"}`, "eu.customer.profiles"},
 		{"/v1/g", `{"userId":"u","groupId":"g"}`, "eu.customer.profiles"},
-		{"/v1/alias", `{"userId":"u","previousId":"a"}`, "eu.customer.profiles"},
-		{"/v1/a", `{"userId":"u","previousId":"a"}`, "eu.customer.profiles"},
 		{"/v1/batch", `{"batch":[{"type":"track","userId":"u","event":"Seen"}]}`, "eu.customer.events"},
 		{"/v1/b/", `{"batch":[{"type":"identify","userId":"u"}]}`, "eu.customer.profiles"},
 	} {
@@ -55,6 +53,35 @@ func TestTrackingPathsLeadToTheirTopics(t *testing.T) {
 				t.Errorf("on the shelf: %+v", d.shelf.records)
 			}
 			checkLaw(t, d.metrics, 1, 1)
+		})
+	}
+}
+
+func TestWhoeverTurnsOutToBeSomebodyLeavesALink(t *testing.T) {
+	for _, c := range []struct{ path, body, id string }{
+		{"/v1/alias", `{"userId":"u","previousId":"a","messageId":"m"}`, "m:link"},
+		{"/v1/a", `{"userId":"u","previousId":"a","messageId":"m"}`, "m:link"},
+		{"/v1/identify", `{"userId":"u","anonymousId":"a","traits":{"b":1},"messageId":"m"}`, "m:link"},
+	} {
+		t.Run(c.path, func(t *testing.T) {
+			d := newDoor(nil)
+			if w := d.track(c.path, c.body); w.Code != 200 {
+				t.Fatalf("got %d %s", w.Code, w.Body)
+			}
+			if len(d.shelf.records) != 2 {
+				t.Fatalf("%d records", len(d.shelf.records))
+			}
+			profile, link := d.shelf.records[0], d.shelf.records[1]
+			if profile.topic != "eu.customer.profiles" {
+				profile, link = link, profile // the order of two topics is nobody's
+			}
+			if profile.topic != "eu.customer.profiles" || profile.key != "u" {
+				t.Errorf("the change of the profile stands on %s for %s", profile.topic, profile.key)
+			}
+			if link.topic != "eu.customer.events" || link.key != "alias:anonymous_id:a" || link.headers["event-id"] != c.id {
+				t.Errorf("the link stands on %s for %s with id %s, not behind what they did before", link.topic, link.key, link.headers["event-id"])
+			}
+			checkLaw(t, d.metrics, 2, 2)
 		})
 	}
 }

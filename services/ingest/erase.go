@@ -1,0 +1,43 @@
+package ingest
+
+import (
+	"net/http"
+	"net/url"
+
+	"github.com/sluicehq/sluice/pkg/event"
+)
+
+// erased is the name of the event that asks for a user to be deleted.
+const erased = "User Erased"
+
+var errNotErase = &refusal{
+	status: http.StatusForbidden, code: "forbidden",
+	message: "this key may not erase users: give it erase in INGEST_KEYS",
+}
+
+// deleteUser answers DELETE /v1/users/{external_id}: a record behind everything that was said of the user
+// before asks for what is known of them to be deleted, in Braze and in every state. Nothing can be undone
+// after that, so a key needs to be allowed to.
+func (s *Service) deleteUser(x *exchange) error {
+	rq, r := x.rq, x.Request()
+	if err := x.authorize(bearer(r), routeErase, errNoKey); err != nil {
+		return err
+	}
+	if !rq.holder.mayErase {
+		return errNotErase
+	}
+	id, err := url.PathUnescape(x.Param("external_id"))
+	it := item{}
+	it.event = event.Event{
+		User: event.User{ExternalID: id}, Name: erased, Kind: event.KindErase, OccurredAt: rq.received,
+	}
+	switch {
+	case err != nil || !printable(id) || id == "":
+		it.refuse(problem{why: unprintable, field: "external_id"})
+	case len(id) > MaxExternalID:
+		it.refuse(problem{why: tooLong, field: "external_id", limit: MaxExternalID, unit: "bytes"})
+	}
+	rq.items = append(rq.items[:0], it)
+	x.leave = !rq.accept()
+	return x.answerItems()
+}
