@@ -16,6 +16,7 @@ import (
 	"github.com/segmentio/kafka-go"
 	"gopkg.in/segmentio/analytics-go.v3"
 
+	"github.com/sluicehq/sluice/pkg/event"
 	"github.com/sluicehq/sluice/pkg/schema"
 	"github.com/sluicehq/sluice/pkg/stream/embedded"
 )
@@ -118,12 +119,14 @@ func TestTheGoClientWorksUnchanged(t *testing.T) {
 			enqueue("go-a", analytics.Alias{MessageId: "go-a", UserId: "u", PreviousId: "before"},
 				map[string]any{"topic": toProfiles, "user": "u", "previous_user_id": "alias:anonymous_id:before"})
 
+			messages := len(want)
+			want["go-i:link"], want["go-a:link"] = link("a"), link("before")
 			if c.name == "while Kafka is away and comes back" {
 				waitUntil(t, func() bool { return countIn(t, h.process.Metrics, "unavailable") > 0 })
 			}
 			mend()
 			// Only then close it: from then on this client does not try again.
-			waitUntil(t, func() bool { return o.sent.Load()+o.failed.Load() == int64(len(want)) })
+			waitUntil(t, func() bool { return o.sent.Load()+o.failed.Load() == int64(messages) })
 			if err := client.Close(); err != nil {
 				t.Fatal(err)
 			}
@@ -136,6 +139,11 @@ func TestTheGoClientWorksUnchanged(t *testing.T) {
 			checkLaw(t, h.process.Metrics, countIn(t, h.process.Metrics, "received"), len(want))
 		})
 	}
+}
+
+// link is the record that says who an anonymous user turned out to be.
+func link(anonymousID string) map[string]any {
+	return map[string]any{"topic": toEvents, "user": "alias:anonymous_id:" + anonymousID, "event_name": identified, "event_kind": event.KindIdentify}
 }
 
 // outcomes counts what the Go client says of its messages.
@@ -176,6 +184,9 @@ func TestTheNodeClientWorksUnchanged(t *testing.T) {
 		"node-screen": {"topic": toEvents, "user": "node-user", "event_name": "Viewed Cart Screen", "event_kind": "screen", "properties_json": map[string]any{}},
 		"node-group":  {"topic": toProfiles, "user": "node-user", "set_json": map[string]any{"company": map[string]any{"id": "acme", "name": "Acme", "employees": 12.0}}},
 		"node-alias":  {"topic": toProfiles, "user": "node-user", "previous_user_id": "alias:anonymous_id:node-before"},
+
+		"node-identify:link": link("node-anon"),
+		"node-alias:link":    link("node-before"),
 	}
 	for n := range 20 {
 		want[fmt.Sprint("node-track-", n)] = map[string]any{

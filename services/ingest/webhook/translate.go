@@ -98,9 +98,12 @@ func (t *translation) messages() (all []Message) {
 
 // message translates one.
 func (t *translation) message(p piece) Message {
-	m := Message{Start: p.start, End: p.end}
+	m := Message{Start: p.start, End: p.end, Key: hashed(t.request.Body[p.start:p.end])}
 	if p.err != nil {
-		m.Key = hashed(t.request.Body[p.start:p.end])
+		// What it is, and which, may stand in its headers.
+		input := t.input(nil)
+		m.Kind, _ = t.kind(input)
+		m.Key, _ = t.key(&m, input)
 		m.refuse(Unmappable, p.err.Error())
 		return m
 	}
@@ -113,13 +116,17 @@ func (t *translation) message(p piece) Message {
 
 func (m *Message) refuse(r Reason, detail string) { m.Refuse, m.Detail = r, detail }
 
-func (t *translation) translate(m *Message, body any) error {
-	ps := &t.source.programs
-	input := map[string]any{
+// input is what programs see.
+func (t *translation) input(body any) map[string]any {
+	return map[string]any{
 		"headers": t.headers, "query": t.query, "body": body, "method": t.request.Method,
 		"received_at": t.request.Received.UTC().Format(time.RFC3339Nano), "source": t.source.name,
 	}
-	m.Key = hashed(t.request.Body[m.Start:m.End]) // until it has said better
+}
+
+func (t *translation) translate(m *Message, body any) error {
+	ps := &t.source.programs
+	input := t.input(body)
 	var err error
 	if m.Kind, err = t.kind(input); err != nil {
 		return err
@@ -176,8 +183,8 @@ func (t *translation) kind(input any) (string, error) {
 	return text, nil
 }
 
-// key is the message's idempotency key. What the source's program cannot say, a hash of the message
-// says: then a repeat is recognised if it is the same to the byte.
+// key is the message's idempotency key. What the source's program cannot say, its hash (which is its key
+// so far) says: then a repeat is recognised if it is the same to the byte.
 func (t *translation) key(m *Message, input any) (string, error) {
 	ps := &t.source.programs
 	hash := m.Key
