@@ -129,5 +129,5 @@ func TestREADMECommandsWork(t *testing.T) {
 	if len(commerce) != 1 || decode(t, schema.CommerceEvents, commerce[0].Value)["order_id"] != "A-10077" {
 		t.Errorf("of commerce there are %d records", len(commerce))
 	}
-	checkLaw(t, h.process.Metrics, 4, len(h.read(t, toEvents))+len(h.read(t, toProfiles))+len(commerce))
+	checkLaw(t, h.process.Metrics, 5, len(h.read(t, toEvents))+len(h.read(t, toProfiles))+len(commerce))
 }

@@ -68,8 +68,10 @@ func hookSample(t testing.TB, name string) *http.Request {
 }
 
 // signHook signs as Shopify and as Stripe do; each looks at its own header only.
-func signHook(r *http.Request, body []byte) *http.Request {
-	mac := hmac.New(sha256.New, []byte(hookSecret))
+func signHook(r *http.Request, body []byte) *http.Request { return signHookWith(hookSecret, r, body) }
+
+func signHookWith(secret string, r *http.Request, body []byte) *http.Request {
+	mac := hmac.New(sha256.New, []byte(secret))
 	mac.Write(body)
 	header := "X-Shopify-Hmac-Sha256"
 	if r.Header.Get("Shopify-Topic") != "" {
@@ -185,7 +187,9 @@ func TestWhoCannotProveWhoTheyAreIsRefusedAndNothingIsParsed(t *testing.T) {
 		want         int
 	}{
 		{"Shopify without a signature", "shopify", func(r *http.Request) { r.Header.Del("X-Shopify-Hmac-Sha256") }, 401},
-		{"Shopify with another's", "shopify", func(r *http.Request) { r.Header.Set("X-Shopify-Hmac-Sha256", "6MwCwC1PDiBwtxZT0A5Ey222oBBBqZZQhqZScRy6J+s=") }, 401},
+		{"Shopify with another's", "shopify", func(r *http.Request) {
+			r.Header.Set("X-Shopify-Hmac-Sha256", "6MwCwC1PDiBwtxZT0A5Ey222oBBBqZZQhqZScRy6J+s=")
+		}, 401},
 		{"Stripe without a signature", "stripe", func(r *http.Request) { r.Header.Del("Stripe-Signature") }, 400},
 		{"an API key does not help", "shopify", func(r *http.Request) {
 			r.Header.Del("X-Shopify-Hmac-Sha256")

@@ -11,6 +11,9 @@
 //	slot.settled              every in-sync replica has the record, or will not (request.go)
 //	answer                    a verdict for each item; 503 if Kafka would not have one of them (answer.go)
 //
+// Webhooks of vendors begin with postHook (hooks.go): package webhook finds out who sends and what it
+// means, and what it makes of a body goes through the parsers above like anybody's.
+//
 // Messages of tracking clients take a turn behind parsing: parseMessages and translate make events and
 // profile changes of them (message.go, translate.go), and what cannot become either is kept as a dead
 // letter, since such clients do not learn of single items.

@@ -20,6 +20,7 @@ const (
 	formatJSON = "json"
 	formatForm = "form"
 	formatText = "text"
+	formatXML  = "xml"
 )
 
 // Bounds on what is built from a body, whatever its size.
@@ -47,8 +48,11 @@ func (s *Source) Takes(contentType string) bool {
 	if charset := params["charset"]; charset != "" && !strings.EqualFold(charset, "utf-8") {
 		return false
 	}
-	if s.spec.Format == formatForm {
+	switch s.spec.Format {
+	case formatForm:
 		return kind == "application/x-www-form-urlencoded"
+	case formatXML:
+		return kind == "text/xml" || kind == "application/xml" || strings.HasSuffix(kind, "+xml")
 	}
 	return kind == "application/json" || strings.HasPrefix(kind, "application/") && strings.HasSuffix(kind, "+json")
 }
@@ -73,6 +77,8 @@ func (s *Source) pieces(body []byte, yield func(piece) bool) {
 		whole.value = string(body)
 	case formatForm:
 		whole.value, whole.err = readForm(body)
+	case formatXML:
+		whole.value, whole.err = readXML(body)
 	default:
 		b := builder{decoder: jsontext.NewDecoder(bytes.NewReader(body))}
 		if s.spec.Split && b.decoder.PeekKind() == '[' {

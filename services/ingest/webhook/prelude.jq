@@ -9,6 +9,9 @@ def compact:
 # text is a text that says something, or null.
 def text: if type == "string" and . != "" then . else null end;
 
+# clipped is a text of at most so many characters; what is none stays as it is.
+def clipped($length): if type == "string" then .[:$length] else . end;
+
 # as_email and as_phone are an address or a number (E.164) if it looks like one, else null: a bad
 # second identifier must not spoil a good first one.
 def as_email: if type == "string" and length <= 255 and test("^[^@\\s]+@[^@\\s]+$") then . else null end;
@@ -18,6 +21,11 @@ def as_phone:
 
 # member_of is the first value that is not null of an object's members, or of what is none, null.
 def member_of($name): if type == "object" then .[$name] else null end;
+
+# Of bodies that are XML, elements {name, attributes, text, children}: those of a name, at any depth,
+# and the text of the first of them.
+def xml_all($name): .. | select(type == "object" and .name? == $name and has("children"));
+def xml_text($name): first(xml_all($name) | .text) // null;
 
 # dead_letter ends a message for a reason: identity_unresolved, unmappable, unsupported_version,
 # wrong_mode, privacy_request.

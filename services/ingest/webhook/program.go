@@ -40,7 +40,7 @@ type program struct {
 }
 
 // maxOutputs bounds what one program can yield.
-const maxOutputs = 100
+const maxOutputs = 500
 
 var errManyOutputs = fmt.Errorf("it yields more than %d values", maxOutputs)
 

@@ -22,7 +22,7 @@ type Spec struct {
 	Handshake []Handshake `yaml:"handshake"`
 	Ack       Ack         `yaml:"ack"`
 
-	// Format is what bodies are: json (the default), form, text.
+	// Format is what bodies are: json (the default), form, xml, text.
 	Format string `yaml:"format"`
 	// Split says that a body which is an array holds a message in each element. Each is mapped, and
 	// where need be dead-lettered, by itself.
@@ -175,8 +175,8 @@ const (
 func (s *Spec) problems() error {
 	var all []error
 	say := func(field, allowed string) { all = append(all, problem(field, allowed)) }
-	if !slices.Contains([]string{formatJSON, formatForm, formatText}, s.Format) {
-		say("format", "json, form or text")
+	if !slices.Contains([]string{formatJSON, formatForm, formatXML, formatText}, s.Format) {
+		say("format", "json, form, xml or text")
 	}
 	if s.Split && s.Format != formatJSON {
 		say("split", "only with format json")

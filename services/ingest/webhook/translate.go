@@ -3,69 +3,12 @@ package webhook
 import (
 	"cmp"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"strings"
 	"time"
 
 	"github.com/itchyny/gojq"
-)
-
-// Message is one thing that a source says: the body, or an element of it. It has outputs, or a reason
-// why it has none.
-type Message struct {
-	Start, End int    // its place in the body
-	Kind       string // as the source calls it
-	Key        string // idempotency key, fit for a header
-	Outputs    []Output
-	Skip       string // why nothing comes of it
-	Refuse     Reason // why it is to be kept as a dead letter
-	Detail     string // of Refuse, for a person
-}
-
-// Output is one record to be: JSON in the shape that the API of its target takes.
-type Output struct {
-	To   Target
-	ID   string // its idempotency key, which is in the JSON too
-	JSON []byte
-}
-
-// Target is where an output goes.
-type Target string
-
-// The targets there are, and the paths whose shape an output has.
-const (
-	Commerce Target = "commerce" // POST /v1/commerce
-	Event    Target = "event"    // POST /v1/events
-	Profile  Target = "profile"  // POST /v1/profiles
-)
-
-// toDeadLetter is what a program says that finds out by itself that a message cannot be mapped.
-const toDeadLetter = "dead_letter"
-
-// Reason is why a message becomes a dead letter.
-type Reason string
-
-// The reasons there are.
-const (
-	Unmappable         Reason = "unmappable"          // it cannot be read, or means nothing that we know
-	IdentityUnresolved Reason = "identity_unresolved" // nothing says whom it is about
-	UnsupportedVersion Reason = "unsupported_version" // of a form that the source's programs do not know
-	WrongMode          Reason = "wrong_mode"          // a test on a live route, or the other way round
-	PrivacyRequest     Reason = "privacy_request"     // somebody's data is asked for, or is to go: for a person
-)
-
-// Reasons are all of them.
-func Reasons() []Reason {
-	return []Reason{Unmappable, IdentityUnresolved, UnsupportedVersion, WrongMode, PrivacyRequest}
-}
-
-// Reasons for skipping that no file has to name.
-const (
-	skipUnmapped = "unmapped"      // the kind has no program, and the source says to skip such
-	skipNothing  = "nothing_to_do" // the program yields nothing
 )
 
 const (
@@ -81,6 +24,7 @@ type translation struct {
 	request *Request
 	headers map[string]any
 	query   map[string]any
+	user    map[string]any // of the message, once it has been asked for
 }
 
 func (t *translation) messages() (all []Message) {
@@ -98,6 +42,7 @@ func (t *translation) messages() (all []Message) {
 
 // message translates one.
 func (t *translation) message(p piece) Message {
+	t.user = nil
 	m := Message{Start: p.start, End: p.end, Key: hashed(t.request.Body[p.start:p.end])}
 	if p.err != nil {
 		// What it is, and which, may stand in its headers.
@@ -212,7 +157,10 @@ func (t *translation) key(m *Message, input any) (string, error) {
 	return cmp.Or(fitID(strings.Join(texts, "/")), hash), nil
 }
 
-var errRemember = errors.New(`remember: it must yield {"keys": [text], "value": any}`)
+var errRemember = errors.New(`remember: it must yield {"keys": [text], "value": any}, of at most 4,096 bytes as JSON`)
+
+// maxRemembered bounds what one value can take.
+const maxRemembered = 4_096
 
 // remember keeps what later messages will ask for. That it is done before the records are durable
 // harms nobody: it says who somebody is, not what happened.
@@ -228,7 +176,8 @@ func (t *translation) remember(input any) error {
 	for _, output := range outputs {
 		link, _ := output.(map[string]any)
 		keys, ok := link["keys"].([]any)
-		if !ok {
+		text, err := gojq.Marshal(link["value"])
+		if !ok || err != nil || len(text) > maxRemembered {
 			return errRemember
 		}
 		for _, key := range keys {
@@ -243,172 +192,4 @@ func (t *translation) remember(input any) error {
 		}
 	}
 	return nil
-}
-
-// outputs makes records of what a program yields. All of a message's outputs go on, or none: half of
-// one could not be told from the whole when its dead letter is replayed.
-func (t *translation) outputs(m *Message, outputs []any, input any) error {
-	for i, output := range outputs {
-		object, ok := output.(map[string]any)
-		if !ok {
-			return fmt.Errorf("output %d: it is no object", i)
-		}
-		to, _ := object["to"].(string)
-		switch Target(to) {
-		case Commerce, Event, Profile:
-		case toDeadLetter:
-			reason, _ := object["reason"].(string)
-			detail, _ := object["detail"].(string)
-			m.Outputs = nil
-			m.refuse(known(Reason(reason)), detail)
-			return nil
-		default:
-			return fmt.Errorf(`output %d: "to" is %q, and must be commerce, event, profile or dead_letter`, i, clipped(to))
-		}
-		o, err := t.output(m, Target(to), object, input)
-		switch {
-		case errors.Is(err, errNobody):
-			m.Outputs = nil
-			m.refuse(IdentityUnresolved, fmt.Sprintf("nothing says whom the %s %q is about, and nothing that is remembered does", to, clipped(m.Kind)))
-			return nil
-		case err != nil:
-			return fmt.Errorf("output %d: %w", i, err)
-		}
-		m.Outputs = append(m.Outputs, o)
-	}
-	if len(m.Outputs) == 0 {
-		m.Skip = skipNothing
-	}
-	return nil
-}
-
-// known is the reason if it is one, so that a program's mistake is no new label of a metric.
-func known(r Reason) Reason {
-	for _, k := range Reasons() {
-		if r == k {
-			return r
-		}
-	}
-	return Unmappable
-}
-
-var errNobody = errors.New("nobody")
-
-// output completes one: id, time and user where it does not say them itself.
-func (t *translation) output(m *Message, to Target, object map[string]any, input any) (Output, error) {
-	ps := &t.source.programs
-	whole := make(map[string]any, len(object)+3) // the program's own value is not ours to change
-	for name, v := range object {
-		if name != "to" && v != nil {
-			whole[name] = withoutNulls(name, v)
-		}
-	}
-	id, err := idText(whole["id"])
-	if err != nil {
-		return Output{}, err
-	}
-	text, _ := id.(string)
-	switch {
-	case text != "":
-		text = fitID(text)
-	case len(m.Outputs) == 0:
-		text = m.Key
-	default:
-		text = fitID(fmt.Sprintf("%s/%d", m.Key, len(m.Outputs)))
-	}
-	whole["id"] = text
-	if whole["time"] == nil && ps.time != nil {
-		at, err := ps.time.first(t.ctx, ps.settings, input)
-		if err != nil {
-			return Output{}, err
-		}
-		if at != nil {
-			whole["time"] = at
-		}
-	}
-	if user, _ := whole["user"].(map[string]any); len(user) == 0 {
-		if whole["user"], err = t.who(input); err != nil {
-			return Output{}, err
-		}
-	}
-	return encode(to, text, whole)
-}
-
-func encode(to Target, id string, whole map[string]any) (Output, error) {
-	text, err := gojq.Marshal(whole)
-	if err != nil {
-		return Output{}, fmt.Errorf("encoding: %w", err)
-	}
-	if len(text) > maxOutput {
-		return Output{}, fmt.Errorf("it is larger than %d bytes", maxOutput)
-	}
-	return Output{To: to, ID: id, JSON: text}, nil
-}
-
-// who is the user of outputs that do not say it themselves.
-func (t *translation) who(input any) (map[string]any, error) {
-	ps := &t.source.programs
-	if ps.who == nil {
-		return nil, errNobody
-	}
-	v, err := ps.who.first(t.ctx, ps.settings, input)
-	if err != nil {
-		return nil, err
-	}
-	user, _ := withoutNulls("user", v).(map[string]any)
-	if len(user) == 0 {
-		return nil, errNobody
-	}
-	return user, nil
-}
-
-// withoutNulls leaves null members, and objects that are empty, out of what has a fixed shape, where they
-// stand for nothing. What is
-// free of form keeps them: there a null can mean something.
-func withoutNulls(name string, v any) any {
-	switch v := v.(type) {
-	case map[string]any:
-		if name != "user" && name != "alias" && name != "line" {
-			return v
-		}
-		kept := make(map[string]any, len(v))
-		for member, inner := range v {
-			if empty, ok := inner.(map[string]any); inner != nil && (!ok || len(empty) > 0) {
-				kept[member] = withoutNulls(member, inner)
-			}
-		}
-		return kept
-	case []any:
-		if name != "lines" && name != "discounts" && name != "subscriptions" {
-			return v
-		}
-		kept := make([]any, len(v))
-		for i, inner := range v {
-			kept[i] = withoutNulls("line", inner)
-		}
-		return kept
-	}
-	return v
-}
-
-// hashed stands for a message that has no id of its own.
-func hashed(bytes []byte) string {
-	sum := sha256.Sum256(bytes)
-	return "sha256:" + hex.EncodeToString(sum[:])
-}
-
-// fitID is an id that fits a header, or its hash.
-func fitID(id string) string {
-	if len(id) <= longestID && printable(id) {
-		return id
-	}
-	return hashed([]byte(id))
-}
-
-// clipped is a text short enough to be repeated.
-func clipped(text string) string {
-	if len(text) > 80 {
-		return strings.ToValidUTF8(text[:80], "") + "…"
-	}
-	return text
 }

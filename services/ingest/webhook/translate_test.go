@@ -133,7 +133,7 @@ func TestHostileBodiesAreUnmappableAndNothingWorse(t *testing.T) {
 func TestProgramsAreBounded(t *testing.T) {
 	for _, c := range []struct{ name, program, want string }{
 		{"one that does not end", "def f: f; f", "unmappable: map.*: context deadline exceeded"},
-		{"one that yields without end", `repeat({to: "event"})`, "unmappable: map.*: it yields more than 100 values"},
+		{"one that yields without end", `repeat({to: "event"})`, "unmappable: map.*: it yields more than 500 values"},
 		{"an error", `error("no such thing")`, "unmappable: map.*: error: no such thing"},
 		{"a long error", `error("x" * 100000)`, "unmappable: map.*: error: xxx"},
 		{"a value that is no object", "1", "unmappable: output 0: it is no object"},
@@ -227,6 +227,24 @@ func TestMemoryForgetsWhatIsOldAndWhatIsTooMuch(t *testing.T) {
 	})
 }
 
+func TestWhatCannotBeRememberedSaysSo(t *testing.T) {
+	for program, want := range map[string]string{
+		`{keys: ["a"], value: 1}`:                 "nothing_to_do",
+		`{keys: [null], value: 1}`:                "nothing_to_do",
+		`{keys: ["a"], value: null}`:              "nothing_to_do",
+		`{keys: "a", value: 1}`:                   "unmappable: remember: it must yield",
+		`{keys: [1], value: 1}`:                   "unmappable: remember: it must yield",
+		`1`:                                       "unmappable: remember: it must yield",
+		`{keys: ["a"], value: ("x" * 5000)}`:      "unmappable: remember: it must yield",
+		`{keys: ["x" * 5000], value: 1}`:          "nothing_to_do",
+		`{keys: ["a"], value: 1}, error("later")`: "unmappable: remember: error: later",
+	} {
+		if got := meaning(t, made(t, "remember: '"+program+"'", "map: empty"), "{}"); !strings.HasPrefix(got, want) {
+			t.Errorf("%s: got %s, want %s", program, got, want)
+		}
+	}
+}
+
 func TestFormsAndTexts(t *testing.T) {
 	form := made(t, "format: form", `map: '{to: "event", name: .body.name, user: {external_id: .body.id}}'`)
 	if got := meaning(t, form, "name=Ticket+closed&id=007&id=8"); !strings.Contains(got, `"name":"Ticket closed","user":{"external_id":"007"}`) {
@@ -252,6 +270,38 @@ func TestFormsAndTexts(t *testing.T) {
 		if got := [3]bool{made(t, "map: empty").Takes(kind), form.Takes(kind), text.Takes(kind)}; got != want {
 			t.Errorf("%q: %v, want %v", kind, got, want)
 		}
+	}
+}
+
+// soap is an outbound message with two notifications, as Salesforce writes it.
+const soap = `<?xml version="1.0" encoding="UTF-8"?>
+<soapenv:Envelope xmlns:soapenv="http://schemas.xmlsoap.org/soap/envelope/" xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance">
+ <soapenv:Body><notifications xmlns="http://soap.sforce.com/2005/09/outbound"><OrganizationId>00D5e</OrganizationId><SessionId xsi:nil="true"/>
+  <Notification><Id>n-1</Id><sObject xsi:type="sf:Case" xmlns:sf="urn:sobject"><sf:Status>Closed &amp; done</sf:Status><sf:ContactEmail>a@b.c</sf:ContactEmail></sObject></Notification>
+  <Notification><Id>n-2</Id><sObject xsi:type="sf:Case" xmlns:sf="urn:sobject"><sf:Status>New</sf:Status><sf:ContactEmail>d@e.f</sf:ContactEmail></sObject></Notification>
+ </notifications></soapenv:Body></soapenv:Envelope>`
+
+func TestXML(t *testing.T) {
+	source := made(t, "format: xml", `map: '.body | xml_all("Notification") | {to: "event", id: xml_text("Id"), name: ((xml_all("sObject") | .attributes.type) + " " + xml_text("Status")), user: {email: xml_text("ContactEmail")}}'`)
+	want := `{"id":"n-1","name":"sf:Case Closed & done","user":{"email":"a@b.c"}}{"id":"n-2","name":"sf:Case New","user":{"email":"d@e.f"}}`
+	if got := meaning(t, source, soap); got != want {
+		t.Errorf("got %s", got)
+	}
+	for _, c := range []struct{ name, body, want string }{
+		{"half of it", soap[:400], "unmappable: reading XML"},
+		{"two", "<a/><b/>", "unmappable: reading XML: there is more than one element"},
+		{"nothing", " ", "unmappable: reading XML: there is no element"},
+		{"an entity of somebody's own", `<!DOCTYPE a [<!ENTITY x SYSTEM "file:///etc/passwd">]><a>&x;</a>`, "unmappable: reading XML"},
+		{"deep nesting", strings.Repeat("<a>", 100_000), "unmappable: reading XML: values are nested too deeply"},
+		{"many elements", "<a>" + strings.Repeat("<b/>", 300_000) + "</a>", "unmappable: reading XML: there are too many values"},
+		{"what is not UTF-8", "<a>\xff</a>", "unmappable: reading XML"},
+		{"another encoding", `<?xml version="1.0" encoding="latin1"?><a/>`, "unmappable: reading XML"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if got := meaning(t, source, c.body); !strings.HasPrefix(got, c.want) || len(got) > 500 {
+				t.Errorf("got %s", got)
+			}
+		})
 	}
 }
 
