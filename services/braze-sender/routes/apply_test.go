@@ -73,6 +73,7 @@ func TestApply(t *testing.T) {
 		{"patterns match names and sources", `routes: [{name: r, match: {topic: customer.events, event: [X, "Cart *"], source: "s?op"}, send: [{skip: internal}]}]`, cart(), `[{"skip":"internal","route":"r"}]`},
 		{"a condition that holds", on("commerce.events", `when: .metadata.attempt_count >= 2, send: [{skip: yes}]`), failedPayment(), `[{"skip":"yes","route":"r"}]`},
 		{"a condition that does not", on("commerce.events", `when: .metadata.attempt_count > 2, send: [{skip: yes}]`), failedPayment(), `[{"commerce":"as is"}]`},
+		{"a condition may try a regular expression", on("customer.events", `when: '.source | test("^SH[OP]+$"; "i") and (split("h") | length) == 2', send: [{skip: yes}]`), cart(), `[{"skip":"yes","route":"r"}]`},
 		{"a condition that answers nothing does not hold", on("commerce.events", `when: empty, send: [{skip: yes}]`), failedPayment(), `[{"commerce":"as is"}]`},
 		{"a condition that answers twice is a mistake", on("commerce.events", `when: "true, true", send: [{skip: yes}]`), failedPayment(), `route r: when: it answers more than 1 value`},
 		{

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
-	"slices"
 	"strings"
 	"time"
 
@@ -26,13 +25,6 @@ type program struct {
 // recordVariable is the whole record, where "." is only a part of it.
 const recordVariable = "$record"
 
-// Functions whose answer is not the record's alone: the same record has to become the same request
-// when it is sent again after a crash, on another machine, or in a shadow run.
-var impure = []string{
-	"now", "localtime", "strflocaltime", "env", "$ENV", "input", "inputs", "input_line_number",
-	"input_filename", "debug", "stderr", "halt", "halt_error", "modulemeta", "get_search_list",
-}
-
 // compile makes a program of an expression, with neither environment nor inputs nor modules.
 func compile(text string) (*program, error) {
 	if strings.TrimSpace(text) == "" {
@@ -45,43 +37,14 @@ func compile(text string) (*program, error) {
 	if len(query.Imports) > 0 || query.Meta != nil {
 		return nil, errors.New("modules are not available")
 	}
-	if name := calls(reflect.ValueOf(query), impure); name != "" {
-		return nil, fmt.Errorf("%s is not available: a route may depend on nothing but the record", name)
+	if err := checkCalls(reflect.ValueOf(query)); err != nil {
+		return nil, err
 	}
 	code, err := gojq.Compile(query, gojq.WithVariables([]string{recordVariable}))
 	if err != nil {
 		return nil, err
 	}
 	return &program{code: code, query: text}, nil
-}
-
-// calls finds a function of the list that a parsed expression calls. The syntax tree has two dozen
-// node types with functions in most of them, so it is walked by reflection, at start only.
-func calls(node reflect.Value, names []string) string {
-	switch node.Kind() {
-	case reflect.Pointer:
-		if node.IsNil() {
-			return ""
-		}
-		if f, ok := node.Interface().(*gojq.Func); ok && slices.Contains(names, f.Name) {
-			return f.Name
-		}
-		return calls(node.Elem(), names)
-	case reflect.Slice:
-		for i := range node.Len() {
-			if name := calls(node.Index(i), names); name != "" {
-				return name
-			}
-		}
-	case reflect.Struct:
-		for _, field := range node.Fields() {
-			if name := calls(field, names); name != "" {
-				return name
-			}
-		}
-	default: // texts, numbers and operators call nothing
-	}
-	return ""
 }
 
 // run collects what the program answers to an input, at most so many values.

@@ -144,25 +144,15 @@ func (s messageSend) externalSendID(a *application) (string, error) {
 type subscriptionSend struct{ group, state string }
 
 func (s subscriptionSend) act(a *application) error {
-	if err := reachable(Subscription, a.record.user()); err != nil {
-		return err
-	}
 	a.actions = append(a.actions, Action{Kind: Subscription, GroupID: s.group, State: s.state})
 	return nil
 }
 
-// reachable says by which identifiers Braze lets a kind of call name its user (braze-docs:
-// recipients_object, post_send_transactional_message, post_update_user_subscription_group_status).
+// reachable says by which identifiers Braze lets a kind of message name its user (braze-docs:
+// recipients_object, post_send_transactional_message).
 func reachable(kind Kind, u event.User) error {
 	switch {
-	case u.ExternalID != "":
-		return nil
-	case kind == Subscription:
-		if u.Email != "" || u.Phone != "" {
-			return nil
-		}
-		return errors.New("a subscription needs external_id, email or phone, and the record has none of them")
-	case u.AliasName != "":
+	case u.ExternalID != "", u.AliasName != "":
 		return nil
 	case kind == Transactional:
 		return errors.New("a transactional send needs external_id or an alias, and the record has neither")

@@ -29,6 +29,9 @@ func (r request) sameAs(other request) bool {
 		string(r.Body) == string(other.Body)
 }
 
+// refusedWord stands for what becomes a dead letter instead of a request.
+const refusedWord = "refused"
+
 // thing is what is counted, and by what requests of two files are laid side by side.
 type thing struct{ what, target string }
 
@@ -36,7 +39,7 @@ func (r request) thing() thing { return thing{r.What, r.Target} }
 
 // refused is the request that a record's routes failed to make.
 func refused(err error) request {
-	r := request{What: "refused", Reason: err.Error()}
+	r := request{What: refusedWord, Reason: err.Error()}
 	if route, _, ok := strings.Cut(strings.TrimPrefix(r.Reason, "route "), ": "); ok {
 		r.Route, r.Target = route, route
 	}
@@ -50,9 +53,14 @@ func requestFor(a routes.Action, rec routes.Record) request {
 	switch a.Kind {
 	case routes.Skip:
 		return request{What: r.What, Target: a.Reason, Route: a.Route, Reason: a.Reason}
-	case routes.Event, routes.Commerce, routes.Attributes, routes.Purchase:
-		r.Target, r.Call, r.Body = trackRequest(a, rec)
-		return r
+	case routes.Event:
+		return r.event(a, rec)
+	case routes.Commerce:
+		return r.commerce(rec)
+	case routes.Attributes:
+		return r.attributes(rec, rec.Event.Attributes)
+	case routes.Purchase:
+		return r.purchase(a, rec)
 	case routes.Campaign:
 		r.Target, body = a.ID, &braze.CampaignTrigger{CampaignID: a.ID, Recipients: []braze.Recipient{recipient(a, rec)}}
 	case routes.Canvas:
@@ -62,14 +70,24 @@ func requestFor(a routes.Action, rec routes.Record) request {
 			CampaignID: a.ID, ExternalSendID: a.ExternalSendID, Properties: a.Properties, User: userOf(rec),
 		}
 	case routes.Subscription:
-		r.Target, body = a.GroupID+" "+a.State, subscription(a, rec)
+		r.Target = a.GroupID + " " + a.State
+		if body = subscription(a, rec); body == nil { // as an attribute, since the endpoint does not know such users
+			value := braze.AppendString([]byte(`{"subscription_groups":[{"subscription_group_id":`), a.GroupID)
+			value = braze.AppendString(append(value, `,"subscription_state":`...), a.State)
+			return r.attributes(rec, append(value, `}]}`...))
+		}
+	}
+	if v := body.Check(); v != nil { // as the sender will find
+		return r.invalid(v)
 	}
 	call := braze.NewCall(nil, body)
 	r.Call, r.Body = call.Endpoint.Method+" "+body.Path(), call.Body
-	if v := body.Check(); v != nil { // as the sender will find
-		r.Reason = "Braze would refuse it: " + v.Error()
-	}
 	return r
+}
+
+// invalid is the request that the sender finds Braze would not take.
+func (r request) invalid(err error) request {
+	return request{What: refusedWord, Target: "invalid", Route: r.Route, Reason: err.Error()}
 }
 
 func recipient(a routes.Action, rec routes.Record) braze.Recipient {
@@ -80,17 +98,20 @@ func recipient(a routes.Action, rec routes.Record) braze.Recipient {
 	return r
 }
 
+// subscription is the call that sets a state; nil for a user whom its endpoint does not know.
 func subscription(a routes.Action, rec routes.Record) braze.Body {
 	group := braze.GroupStatus{GroupID: a.GroupID, State: braze.SubscriptionState(a.State)}
 	switch u := identity(rec); {
 	case u.ExternalID != "":
 		group.ExternalIDs = []string{u.ExternalID}
+	case u.BrazeID != "" || u.AliasName != "":
+		return nil
 	case u.Email != "":
 		group.Emails = []string{u.Email}
 	default:
 		group.Phones = []string{u.Phone}
 	}
-	return &braze.SubscriptionStatusV2{Groups: []braze.GroupStatus{group}}
+	return &braze.SubscriptionStatus{GroupStatus: group}
 }
 
 func identity(rec routes.Record) event.User {

@@ -5,14 +5,16 @@ import (
 	"slices"
 	"time"
 
+	"github.com/sluicehq/sluice/pkg/braze"
+	"github.com/sluicehq/sluice/pkg/event"
 	"github.com/sluicehq/sluice/services/braze-sender/routes"
 )
 
 // shadow runs two files of routes on the same records and keeps what differs.
 type shadow struct {
 	file, running *routes.Table
-	pages         bool                        // page and screen views are sent (BRAZE_PAGE_EVENTS)
-	show          int                         // samples to keep of each kind of difference
+	pages         bool                         // page and screen views are sent (BRAZE_PAGE_EVENTS)
+	show          int                          // samples to keep of each kind of difference
 	each          func(place, []request) error // told every record's requests; nil for nobody
 
 	report  report
@@ -106,8 +108,8 @@ func (s *shadow) record(at place, rec routes.Record) error {
 
 // requests is what a table makes of a record, and whether it fails.
 func (s *shadow) requests(t *routes.Table, rec routes.Record) (list []request, failed bool) {
-	if reason := s.passedBy(rec); reason != "" {
-		return []request{{What: "skip", Target: reason, Reason: reason}}, false
+	if r, settled := s.beforehand(rec); settled {
+		return []request{r}, false
 	}
 	actions, err := t.Apply(rec)
 	if err != nil {
@@ -116,19 +118,32 @@ func (s *shadow) requests(t *routes.Table, rec routes.Record) (list []request, f
 	list = make([]request, len(actions))
 	for i, a := range actions {
 		list[i] = requestFor(a, rec)
+		if list[i].What == refusedWord { // and with it the whole record
+			return list[i : i+1], list[i].Route != ""
+		}
 	}
 	return list, false
 }
 
-// passedBy is why braze-sender does not ask the routes at all.
-func (s *shadow) passedBy(rec routes.Record) string {
-	switch e := rec.Event; {
+// beforehand is what braze-sender decides without asking the routes.
+func (s *shadow) beforehand(rec routes.Record) (r request, settled bool) {
+	e := rec.Event
+	switch {
 	case e == nil && rec.Commerce.BrazeDisabled, e != nil && e.BrazeDisabled:
-		return "integration_disabled"
-	case e != nil && (e.Kind == "page" || e.Kind == "screen") && !s.pages:
-		return "page_view"
+		return request{What: "skip", Target: "integration_disabled", Reason: "integration_disabled"}, true
+	case e == nil:
+		return r, false
+	case (e.Kind == event.KindPage || e.Kind == event.KindScreen) && !s.pages:
+		return request{What: "skip", Target: "page_view", Reason: "page_view"}, true
 	}
-	return ""
+	v := braze.CheckEvent(e.Name, e.Properties)
+	if v == nil {
+		v = braze.CheckAttributes(e.Attributes)
+	}
+	if v != nil {
+		return r.invalid(v), true
+	}
+	return r, false
 }
 
 func (s *shadow) target(of thing) *targetCount {

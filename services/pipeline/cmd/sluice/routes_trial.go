@@ -2,12 +2,14 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -94,7 +96,8 @@ func (a *app) fromTopic(c *cobra.Command, t trial, s *shadow) error {
 			if err != nil {
 				return err
 			}
-			if err := s.value(place{line.Topic, line.Partition, line.Offset, string(rec.Key)}, line.Value); err != nil {
+			at := place{line.Topic, line.Partition, line.Offset, string(rec.Key)}
+			if err := s.value(at, line.Value, isBackfill(rec)); err != nil {
 				return err
 			}
 			return t.enough(s)
@@ -114,7 +117,7 @@ func (t trial) enough(s *shadow) error {
 }
 
 // value takes a record's value as tap shows it.
-func (s *shadow) value(at place, value []byte) error {
+func (s *shadow) value(at place, value []byte, backfill bool) error {
 	topic := routes.EventsTopic
 	switch {
 	case strings.HasSuffix(at.Topic, routes.CommerceTopic):
@@ -128,16 +131,37 @@ func (s *shadow) value(at place, value []byte) error {
 		s.report.Unreadable++
 		return nil
 	}
+	rec.Backfill = backfill
 	return s.record(at, rec)
+}
+
+// The headers by which braze-sender knows a record that may wait.
+const (
+	replayedHeader = "replayed-from"
+	priorityHeader = "priority"
+)
+
+func isBackfill(rec *stream.Record) bool {
+	return slices.ContainsFunc(rec.Headers, func(h stream.Header) bool {
+		return h.Key == replayedHeader || h.Key == priorityHeader && string(h.Value) == routes.Backfill.String()
+	})
 }
 
 // recorded is a line of sluice tap, as far as it matters here.
 type recorded struct {
-	Topic     string         `json:"topic"`
-	Partition int32          `json:"partition"`
-	Offset    int64          `json:"offset"`
-	Key       string         `json:"key"`
-	Value     jsontext.Value `json:"value"`
+	Topic     string `json:"topic"`
+	Partition int32  `json:"partition"`
+	Offset    int64  `json:"offset"`
+	Key       string `json:"key"`
+	Headers   struct {
+		Replayed jsontext.Value `json:"replayed-from"`
+		Priority jsontext.Value `json:"priority"`
+	} `json:"headers"`
+	Value jsontext.Value `json:"value"`
+}
+
+func (r *recorded) backfill() bool {
+	return r.Headers.Replayed != nil || bytes.Contains(r.Headers.Priority, []byte(`"backfill"`)) // one, or a list
 }
 
 // maxLine is the longest line that is read, more than a record of Kafka becomes.
@@ -175,7 +199,7 @@ func (a *app) fromLines(ctx context.Context, t trial, s *shadow) error {
 		if err := jsonv2.Unmarshal(text, &line, options); err != nil || line.Topic == "" || line.Value == nil {
 			return fmt.Errorf("reading %s: line %d is none of sluice tap's, such as {\"topic\":\"customer.events\",…,\"value\":{…}}", t.records, n)
 		}
-		if err := s.value(place{line.Topic, line.Partition, line.Offset, line.Key}, line.Value); err != nil {
+		if err := s.value(place{line.Topic, line.Partition, line.Offset, line.Key}, line.Value, line.backfill()); err != nil {
 			return fmt.Errorf("reading %s: line %d: %w", t.records, n, err)
 		}
 		bar.tell(read, s.report.Records)
