@@ -4,7 +4,8 @@
 //	read.go      the letters of the dead-letter topics, and what was replayed of them
 //	cause.go     letters that have the same cause
 //	filter.go    which letters are meant
-//	plan.go      which of them go back, and why the others do not; nothing moves
+//	plan.go      what would happen, and what to know before; nothing moves
+//	judge.go     which of them go back, and why the others do not
 //	replay.go    sending them back, each customer's in the order in which they stood on their topic
 //
 // A letter is sent back at most once. What remembers that it was is twofold. The copy itself says in

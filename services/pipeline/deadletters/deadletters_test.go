@@ -151,6 +151,10 @@ func TestVerdicts(t *testing.T) {
 	torn := c.Put(schema.CustomerEvents, 0, "cus-2", []byte("torn"))
 	expect(c.Letter(torn, "cus-2", "", refused("not_avro", "no")), deadletters.Replay)
 
+	c.Caught()
+	held := c.Event("cus-1", "e-10", "Signed Up", "")
+	expect(c.Letter(held, "cus-1", "e-10", refused("item_error", "events: no")), deadletters.Held)
+
 	p, err := deadletters.Make(t.Context(), c.Cluster, deadletters.Filter{})
 	if err != nil {
 		t.Fatal(err)

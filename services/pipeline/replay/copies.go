@@ -3,7 +3,6 @@ package replay
 import (
 	"context"
 	"hash/maphash"
-	"strings"
 	"time"
 
 	"github.com/sluicehq/sluice/pkg/stream"
@@ -60,11 +59,11 @@ func sameEvent(key, id string) uint64 {
 	return maphash.String(seed, key+"\x00"+id)
 }
 
-// headerID is the event id that a record's headers state.
-func headerID(headers []stream.Header) string {
+// header is what a record's headers say under a name; empty when they say nothing.
+func header(headers []stream.Header, name string) string {
 	for _, h := range headers {
-		if h.Key == "event-id" {
-			return strings.Clone(string(h.Value))
+		if h.Key == name {
+			return string(h.Value)
 		}
 	}
 	return ""

@@ -134,7 +134,10 @@ func members(object []byte) int {
 	}
 	n := 0
 	for d.PeekKind() == '"' {
-		if d.SkipValue() != nil || d.SkipValue() != nil {
+		if d.SkipValue() != nil { // the name
+			break
+		}
+		if d.SkipValue() != nil {
 			break
 		}
 		n++

@@ -114,12 +114,12 @@ func (p *Plan) learn(ctx context.Context) error {
 	if err != nil || !remember {
 		return err
 	}
-	return p.learnCopies(ctx, numbers)
+	return p.learnCopies(ctx)
 }
 
 // learnCopies finds what has been copied before: by headers on the topic, and by the marks among the
 // service's dead letters, which are kept for longer.
-func (p *Plan) learnCopies(ctx context.Context, numbers map[int32]bool) error {
+func (p *Plan) learnCopies(ctx context.Context) error {
 	mark := func(of Place) {
 		if f := p.at(of.Partition, of.Offset); of.Topic == p.Topic && f != nil {
 			*f |= copied
@@ -140,6 +140,9 @@ func (p *Plan) learnCopies(ctx context.Context, numbers map[int32]bool) error {
 	}
 	decoder := deadletter.NewDecoder(p.cluster.Schemas)
 	return p.cluster.Read(ctx, stream.Range{Topic: letters, Since: since}, func(r *stream.Record) error {
+		if reason := header(r.Headers, "reason"); reason != "" && reason != deadletter.Replayed {
+			return nil
+		}
 		l, err := decoder.Decode(ctx, r.Value)
 		if _, unreadable := avro.AsUnreadable(err); unreadable {
 			return nil
@@ -180,7 +183,9 @@ func (p *Plan) judge() *judge { return &judge{p, map[uint64]struct{}{}} }
 func (j *judge) decide(r *stream.Record, eventID string) verdict {
 	p := j.plan
 	f := *p.at(r.Partition, r.Offset)
-	if r.Offset >= p.stretch[r.Partition].Committed && !f.kind().Final() {
+	// Receipts beyond the commit are believed by the service's next owner, but not after somebody has
+	// moved its offset: nothing there is copied.
+	if r.Offset >= p.stretch[r.Partition].Committed && (p.Order.Copy || !f.kind().Final()) {
 		return anyway
 	}
 	if !p.Order.Copy || p.Order.Everything {
@@ -221,7 +226,7 @@ func (p *Plan) read(ctx context.Context, each func(*stream.Record, *event.Event)
 			}
 		}
 		if e.ID == "" {
-			e.ID = headerID(rec.Headers)
+			e.ID = header(rec.Headers, "event-id")
 		}
 		return each(rec, &e)
 	})

@@ -1,6 +1,7 @@
 // Package trace tells one customer's or one event's way through every topic, with what Braze answered.
 //
-//	find.go       reading the topics for records, letters and receipts that belong to the question
+//	find.go       reading the topics for records that belong to the question
+//	beside.go     letters and receipts that are about them, or belong to the question themselves
 //	story.go      putting receipts and letters beside the records they are about, in the order of time
 //	law.go        what became of them: accepted = delivered + skipped + refused + held
 //	headline.go   a record in a few words, without anybody's values

@@ -121,7 +121,7 @@ func TestStories(t *testing.T) {
 		{"a customer", trace.Query{Text: "cus-1"}},
 		{"the newest two", trace.Query{Text: "cus-1", As: trace.Key, Limit: 2}},
 		{"a customer since a moment", trace.Query{Text: "cus-1", Since: replaytest.Began.Add(11 * time.Second)}},
-		{"an event that was sent back, with its values", trace.Query{Text: "e-4", Values: true}},
+		{"an event that was sent back", trace.Query{Text: "e-4"}},
 		{"an event of which only the receipt is left", trace.Query{Text: "e-0"}},
 		{"nobody", trace.Query{Text: "nobody"}},
 		{"an id where a key is asked for", trace.Query{Text: "e-4", As: trace.Key}},
@@ -244,6 +244,18 @@ func TestWhatBecameNoRecordIsFoundByItsID(t *testing.T) {
 	}
 	s := tell(t, c, trace.Query{Text: "bad-1"})
 	if len(s.Entries) != 2 || len(s.Entries[0].Letters) != 1 || s.Entries[0].What != "an item that became no record" || len(s.Laws) != 0 {
+		t.Errorf("%+v", s.Entries)
+	}
+}
+
+func TestTheReceiptOfARecordThatIsAstrayIsFoundBesideIt(t *testing.T) {
+	t.Parallel()
+	c := replaytest.Start(t)
+	e := event.Event{ID: "up-1", User: event.User{ExternalID: "cus-7"}, Name: "Bought", Kind: event.KindTrack, Source: "upstream"}
+	astray := (replaytest.PartitionOf("cus-7") + 1) % replaytest.Partitions
+	at := c.Put(schema.CustomerEvents, astray, "cus-7", avro.AppendEvent(nil, replaytest.ID(schema.CustomerEvents), &e))
+	c.Receipt(at, "cus-7", "up-1", delivered)
+	if s := tell(t, c, trace.Query{Text: "up-1"}); len(s.Entries) != 1 || len(s.Entries[0].Receipts) != 1 {
 		t.Errorf("%+v", s.Entries)
 	}
 }

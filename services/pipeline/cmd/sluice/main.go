@@ -87,7 +87,7 @@ func (a *app) root() *cobra.Command {
 	root.AddCommand(
 		a.runCommand(), a.simulateCommand(), a.probeCommand(), a.tapCommand(),
 		a.traceCommand(), a.deadlettersCommand(), a.replayCommand(),
-		a.routesCommand(), a.schemasCommand(), a.topicsCommand(), a.configCommand(), a.versionCommand(),
+		a.routesCommand(), a.sourcesCommand(), a.schemasCommand(), a.topicsCommand(), a.configCommand(), a.versionCommand(),
 	)
 	return root
 }

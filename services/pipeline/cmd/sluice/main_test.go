@@ -54,7 +54,7 @@ func TestScripts(t *testing.T) {
 func besidePipeline(env *testscript.Env) error {
 	cfg, _, err := pipeline.Load(config.Options{Environ: []string{
 		"EMBEDDED_KAFKA_ADDR=:0", "EMBEDDED_REGISTRY_ADDR=:0", "SANDBOX_BRAZE_ADDR=:0", "INGEST_ADDR=:0", "OPS_ADDR=:0",
-		"LOG_LEVEL=error", "BRAZE_LINGER=20ms", "INGEST_DRAIN_PAUSE=10ms",
+		"LOG_LEVEL=error", "BRAZE_LINGER=20ms", "BRAZE_COMMIT_EVERY=10ms", "INGEST_DRAIN_PAUSE=10ms",
 	}})
 	if err != nil {
 		return err

@@ -141,7 +141,9 @@ func (a *app) replayPlan(p *replay.Plan) error {
 	}
 	row := func(what string, n int) []string { return []string{what, strconv.Itoa(n)} }
 	rows := [][]string{
-		row("records", e.Records), {"customers", users}, {"bytes", strconv.FormatInt(e.Bytes, 10)},
+		row("records", e.Records),
+		{"customers", users},
+		{"bytes", strconv.FormatInt(e.Bytes, 10)},
 		row("delivered already", e.Delivered), row("skipped already", e.Skipped), row("refused already", e.Refused),
 		row("held, not settled yet", e.Held), row("without a receipt", e.Unknown),
 	}

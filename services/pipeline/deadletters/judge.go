@@ -1,0 +1,170 @@
+package deadletters
+
+import (
+	"context"
+	"time"
+
+	"github.com/sluicehq/sluice/pkg/outcome"
+	"github.com/sluicehq/sluice/pkg/receipt"
+	"github.com/sluicehq/sluice/pkg/stream"
+	"github.com/sluicehq/sluice/services/pipeline/replay"
+)
+
+// judgeAlone says what a letter by itself says.
+func (p *Plan) judgeAlone(marked map[replay.Place]bool) {
+	for i := range p.Items {
+		it := &p.Items[i]
+		switch {
+		case it.OriginPartition < 0:
+			it.keep(NoTopic, "it came by HTTP to "+it.OriginTopic+" and never stood on a topic: whoever sent it may send it again")
+		case p.partitions[it.OriginTopic] == 0:
+			it.keep(NoTopic, "there is no topic "+it.OriginTopic)
+		case it.Incomplete():
+			it.keep(Incomplete, "it was too large to be kept whole; sluice replay sends it from its topic while it is there")
+		case marked[it.Origin]:
+			it.keep(Replayed, "a mark among the dead letters says so")
+		}
+	}
+}
+
+func (it *Item) keep(v Verdict, why string) { it.Verdict, it.Why = v, why }
+
+// partitionsOf is where copies and receipts of a letter's record may stand: in its own partition, and
+// where its key belongs.
+func (p *Plan) partitionsOf(it *Item) []int32 {
+	n := p.partitions[it.OriginTopic]
+	return []int32{it.OriginPartition, stream.PartitionOf(it.Key, n)}
+}
+
+// open groups the letters that are to go back by their topic.
+func (p *Plan) open() map[string][]*Item {
+	topics := map[string][]*Item{}
+	for i := range p.Items {
+		if it := &p.Items[i]; it.Verdict == Replay {
+			topics[it.OriginTopic] = append(topics[it.OriginTopic], it)
+		}
+	}
+	return topics
+}
+
+// judgeByCommits keeps back what its service may come to by itself: it died between the letter and the
+// commit, or somebody has set its offset back. What is just being settled is told apart from that a
+// moment later.
+func (p *Plan) judgeByCommits(ctx context.Context) error {
+	committed := map[string]map[string]map[int32]int64{}
+	for topic, items := range p.open() {
+		for _, it := range items {
+			if committed[it.Service] == nil {
+				offsets, err := p.cluster.Admin.Committed(ctx, p.cluster.Kafka.Group(it.Service))
+				if err != nil {
+					return err
+				}
+				committed[it.Service] = offsets
+			}
+			if commit, ok := committed[it.Service][topic][it.OriginPartition]; ok && it.OriginOffset >= commit {
+				it.keep(Held, it.Service+" has not committed past it, and may come to it again")
+			}
+		}
+	}
+	return nil
+}
+
+// judgeByCopies looks on the topics for what has gone back before.
+func (p *Plan) judgeByCopies(ctx context.Context) error {
+	for topic, items := range p.open() {
+		numbers, places := map[int32]bool{}, map[replay.Place][]*Item{}
+		var since time.Time
+		for _, it := range items {
+			for _, n := range p.partitionsOf(it) {
+				numbers[n] = true
+			}
+			places[it.Origin] = append(places[it.Origin], it)
+			since = earliest(since, it.At)
+		}
+		err := p.cluster.Copies(ctx, topic, numbers, replay.Before(since, replay.Ahead), func(of replay.Place, r *stream.Record) {
+			for _, it := range places[of] {
+				it.keep(Replayed, "as "+replay.PlaceOf(r).String())
+			}
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func earliest(a, b time.Time) time.Time {
+	if a.IsZero() || b.Before(a) {
+		return b
+	}
+	return a
+}
+
+// same is an event of one customer on one topic.
+type same struct{ topic, key, id string }
+
+func (it *Item) event() same { return same{it.OriginTopic, string(it.Key), it.EventID} }
+
+// judgeByReceipts looks for what has arrived, under the letter's place or under another with its id.
+func (p *Plan) judgeByReceipts(ctx context.Context) error {
+	services := map[string][]*Item{}
+	for _, items := range p.open() {
+		for _, it := range items {
+			services[it.Service] = append(services[it.Service], it)
+		}
+	}
+	for service, items := range services {
+		numbers, places, events := map[int32]bool{}, map[replay.Place][]*Item{}, map[same][]*Item{}
+		var since time.Time
+		for _, it := range items {
+			for _, n := range p.partitionsOf(it) {
+				numbers[n] = true
+			}
+			places[it.Origin] = append(places[it.Origin], it)
+			if it.EventID != "" {
+				events[it.event()] = append(events[it.event()], it)
+			}
+			since = earliest(since, it.AppendedAt)
+		}
+		err := p.cluster.Receipts(ctx, service, numbers, replay.Before(since, replay.SameID+replay.Ahead), func(slip *receipt.Receipt) error {
+			if slip.Outcome.Kind != outcome.Delivered {
+				return nil
+			}
+			at := replay.Place{Topic: slip.Topic, Partition: slip.Partition, Offset: slip.Offset}
+			for _, it := range places[at] {
+				it.keep(Delivered, "its receipt says so")
+			}
+			for _, it := range events[same{slip.Topic, slip.UserID, slip.EventID}] {
+				if it.Verdict == Replay {
+					it.keep(Delivered, "as "+at.String()+", which has the same id")
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// judgeTogether keeps back what would go twice: two letters about one record (a service that dies
+// between a letter and its receipt leaves two), or two records with one id.
+func (p *Plan) judgeTogether() {
+	places, events := map[replay.Place]*Item{}, map[same]*Item{}
+	for i := range p.Items {
+		it := &p.Items[i]
+		if it.Verdict != Replay {
+			continue
+		}
+		if first := places[it.Origin]; first != nil {
+			it.keep(Repeated, "the same record as "+first.ID.String())
+			continue
+		}
+		if first := events[it.event()]; first != nil && it.EventID != "" {
+			it.keep(Repeated, "the same event as "+first.ID.String())
+			continue
+		}
+		places[it.Origin], events[it.event()] = it, it
+	}
+}
