@@ -220,3 +220,15 @@ func TestWhichOperatorsMayBeSentAgain(t *testing.T) {
 		}
 	}
 }
+
+var (
+	someTime = time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC)
+	never    time.Time
+)
+
+func raws(values ...string) (out []jsontext.Value) {
+	for _, v := range values {
+		out = append(out, jsontext.Value(v))
+	}
+	return out
+}

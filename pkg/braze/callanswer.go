@@ -36,6 +36,8 @@ const (
 	catalogNotFound = "catalog-not-found"
 	// arbitraryError is to be tried again, Braze says (braze-docs: post_create_catalog_item).
 	arbitraryError = "arbitrary-error"
+	// storageUsedUp is the account's fault and not the item's (braze-docs: put_update_catalog_items).
+	storageUsedUp = "company-size-limit-already-reached"
 )
 
 // parseCall reads the answer to a call into a. Whole is false when the body was cut off or monstrous.
@@ -56,24 +58,23 @@ func (a *Answer) parseCall(body []byte, whole bool, call *Call) {
 	a.Deleted, _ = index(wire.Deleted)
 	a.Aliases, _ = index(wire.Aliases)
 
-	named := strings.Contains(call.Endpoint.Path, "{")
-	switch {
-	case strings.Contains(a.Message, alreadyQueued):
-		a.Verdict, a.Duplicate = Accepted, true
-	case a.Status == http.StatusNotFound && named && !call.catalog() && a.Message != "":
-		// The path names a campaign, and it is Braze that speaks of it.
-		a.Verdict = Malformed
-	}
 	a.readCallErrors(wire.Errors, call, false)
 	a.readCallErrors(wire.Renames, call, true)
+
+	if call.Endpoint == TransactionalSend {
+		switch {
+		case strings.Contains(a.Message, alreadyQueued):
+			a.Verdict, a.Duplicate, a.Strange = Accepted, true, 0
+		case a.Status == http.StatusNotFound && a.Message != "":
+			// The path names a campaign, and it is Braze that speaks of it.
+			a.Verdict = Malformed
+		}
+	}
 	if a.Message == "" && a.Verdict != Accepted {
 		a.Message = http.StatusText(a.Status)
 	}
 	a.Message = shortened(a.Message, maxMessage)
 }
-
-// catalog reports whether the call is about a catalog's items.
-func (c *Call) catalog() bool { return strings.HasPrefix(c.Endpoint.Path, "/catalogs/") }
 
 // readCallErrors reads a list of errors: entries with an index, a catalog's errors, or sentences. Only in
 // a list of renames is an index looked for in a sentence: elsewhere a number is any number.
@@ -175,23 +176,31 @@ func (a *Answer) readCatalogError(entry jsontext.Value, call *Call) bool {
 	if a.Message == "" || !strings.Contains(a.Message, words) {
 		a.Message = join(a.Message, words)
 	}
-	if text(wire.ID) == arbitraryError {
+	var at []int
+	switch id := text(wire.ID); {
+	case id == arbitraryError && a.Verdict != Accepted:
 		a.Verdict = Unavailable
 		return true
-	}
-	if text(wire.ID) == catalogNotFound {
+	case id == storageUsedUp && a.Verdict != Accepted:
+		a.Verdict = Stopped
+		return true
+	case id == catalogNotFound:
 		if a.Status == http.StatusNotFound {
 			a.Verdict = Malformed
 		}
 		for i := range call.Items {
-			a.refuse(ItemError{Index: i, Type: words})
+			at = append(at, i)
 		}
-	} else if call.Items == 1 {
-		a.refuse(ItemError{Type: words})
-	} else {
-		for _, i := range call.itemsNamed(wire.Values) {
-			a.refuse(ItemError{Index: i, Type: words})
-		}
+	case call.Items == 1:
+		at = []int{0}
+	default:
+		at = call.itemsNamed(wire.Values)
+	}
+	for _, i := range at {
+		a.refuse(ItemError{Index: i, Type: words})
+	}
+	if len(at) == 0 && a.Verdict == Accepted {
+		a.Strange++
 	}
 	return true
 }

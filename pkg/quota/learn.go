@@ -6,11 +6,6 @@ const (
 	// sameWindow is how far two ends of a window may lie apart and still be the same: headers count
 	// whole seconds, and answers overtake one another.
 	sameWindow = 1500 * time.Millisecond
-	// longWindow is from where on what is left is spread over the time it must last. Shorter windows
-	// are sooner waited out, and their whole seconds are too coarse to spread by.
-	longWindow = 30 * time.Second
-	// scarce is the part of a window, one in so many, from which on it is spread.
-	scarce = 5
 	// grantEvery is how long a part of the budget is kept to before a new one is cut. It is longer
 	// than requests usually are in flight, so what they used is in what the destination says.
 	grantEvery = 10 * time.Second
@@ -19,24 +14,24 @@ const (
 // Learn corrects the quota by what an answer received now said. It only ever takes away: the rate
 // remains the most that is let through.
 //
-//   - What remains of the destination's window is everybody's; this process takes its share of it as a
-//     budget. Answers overtake one another, so what remains never grows within one window.
-//   - Nothing left closes the window until it ends.
 //   - A 429, and any Retry-After, closes everything until the time it names; a 429 that names none,
 //     for as long as the rate's window.
-//   - Of a long window, an hour say, the last fifth is spread evenly over the time it must last,
-//     so that the end is a slow flow and not a standstill.
+//   - Nothing left closes the window until it ends.
+//   - What remains of a long window, an hour say, is everybody's; this process takes its share of it as
+//     a budget. Answers overtake one another, so what remains never grows within one window. The last
+//     fifth is spread evenly over the time it must last.
+//   - Of a short window each replica has its share whatever the others have used of theirs. Where that
+//     leaves too little, there are other tools on the workspace, and all replicas send less.
 func (q *Quota) Learn(now time.Time, h Hint) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	q.others.roll(now, q.span())
 	if h.Throttled || !h.RetryAt.IsZero() {
 		wait := h.Wait(now)
 		if wait == 0 && h.Throttled {
-			wait = q.window()
+			wait = q.span()
 		}
-		if until := now.Add(wait); until.After(q.closed) {
-			q.closed = until
-		}
+		q.shut(now, now.Add(wait))
 	}
 	if !h.Counted {
 		return
@@ -46,15 +41,48 @@ func (q *Quota) Learn(now time.Time, h Hint) {
 		if h.Remaining > 0 {
 			return // that much is left, of a window we know nothing of
 		}
-		until = now.Add(q.window())
+		until = now.Add(q.span())
 	}
 	if latest := now.Add(MaxWait); until.After(latest) {
 		until = latest
 	}
-	if !until.After(now) {
-		return // that window is over
+	switch {
+	case !until.After(now): // that window is over
+	case q.isLong(now, until):
+		q.learnBudget(now, until, h.Limit, h.Remaining)
+	default:
+		q.learnShort(now, until, h)
 	}
-	q.learnBudget(now, until, h.Limit, h.Remaining)
+}
+
+// isLong reports whether an answer speaks of a long window: that of the rate, or an hourly one besides.
+func (q *Quota) isLong(now, until time.Time) bool {
+	return q.rate.IsZero() || !isShort(q.rate.Per) || q.budget.open(now) || until.Sub(now) > time.Minute+sameWindow
+}
+
+// learnShort takes note of what is left of a short window.
+func (q *Quota) learnShort(now, until time.Time, h Hint) {
+	if !q.end.After(now) || until.Before(q.end) {
+		q.end = until // seconds left are rounded up: the earliest is the nearest
+	}
+	limit := h.Limit
+	if limit == 0 {
+		limit = q.rate.Count
+	}
+	q.others.hear(h.Remaining, limit)
+	if h.Remaining == 0 {
+		q.shut(now, q.end)
+	}
+}
+
+// shut lets nothing through until then.
+func (q *Quota) shut(now, until time.Time) {
+	if until.After(q.closed) {
+		q.closed = until
+	}
+	if isShort(q.rate.Per) && until.Sub(now) <= time.Minute {
+		q.others.shut(now, until)
+	}
 }
 
 // budget is what the destination said is left until its window ends, and our part of it.
@@ -74,7 +102,7 @@ func (q *Quota) learnBudget(now time.Time, until time.Time, limit, remaining int
 	apart := until.Sub(b.until)
 	switch {
 	case !b.open(now) || apart > sameWindow:
-		*b = budget{until: until, limit: limit, remaining: remaining, left: q.portion(remaining), granted: now}
+		*b = budget{until: until, limit: limit, remaining: remaining, left: q.mine(remaining), granted: now}
 		return
 	case apart < -sameWindow:
 		return // word from a window before this one
@@ -82,7 +110,7 @@ func (q *Quota) learnBudget(now time.Time, until time.Time, limit, remaining int
 		b.until = until
 	}
 	b.remaining = min(b.remaining, remaining)
-	b.left = min(b.left, q.portion(remaining))
+	b.left = min(b.left, q.mine(remaining))
 	b.limit = max(b.limit, limit)
 }
 
@@ -97,20 +125,20 @@ func (q *Quota) budgetWait(now time.Time) time.Duration {
 	}
 	due := b.granted.Add(grantEvery)
 	if !now.Before(due) {
-		b.left, b.granted = q.portion(b.remaining), now
+		b.left, b.granted = q.mine(b.remaining), now
 		due = now.Add(grantEvery)
 	}
 	switch {
 	case b.left > 0:
 		return 0
-	case q.portion(b.remaining) > 0 && due.Before(b.until):
+	case q.mine(b.remaining) > 0 && due.Before(b.until):
 		return due.Sub(now)
 	default:
 		return b.until.Sub(now)
 	}
 }
 
-// spend counts one request against the budget, and sets the distance to the next where it is scarce.
+// spend counts one request against the budget.
 func (q *Quota) spend(now time.Time) {
 	b := &q.budget
 	if !b.open(now) {
@@ -118,24 +146,8 @@ func (q *Quota) spend(now time.Time) {
 	}
 	b.left--
 	b.remaining = max(b.remaining-1, 0)
-	remains := b.until.Sub(now)
-	if b.remaining >= b.limit/scarce || remains <= longWindow {
-		return
-	}
-	next := now.Add(remains / time.Duration(max(q.portion(b.remaining), 1)))
-	if next.After(q.notBefore) {
-		q.notBefore = next
-	}
+	q.spread(now, q.mine(b.remaining), q.mine(b.limit), b.until.Sub(now))
 }
 
-// portion is this process's part of n requests. A hair is added because 1200 × (1.0/12) may come out
-// a hair below 100.
-func (q *Quota) portion(n int) int { return int(float64(n)*q.share + 1e-6) }
-
-// window is how long to stay away when the destination did not say.
-func (q *Quota) window() time.Duration {
-	if q.rate.IsZero() {
-		return time.Second
-	}
-	return min(q.rate.Per, MaxWait)
-}
+// mine is this process's part of n requests.
+func (q *Quota) mine(n int) int { return portion(n, q.share.to) }

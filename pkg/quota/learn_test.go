@@ -59,9 +59,6 @@ func TestLearnClosesTheDoor(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			q := quota.New(rate("3000/3s"))
 			q.Learn(now, tt.hint)
-			if left := q.Left(now); (left > 0) != (tt.want == 0) {
-				t.Errorf("Left() = %d", left)
-			}
 			if got := q.Take(now); got != tt.want {
 				t.Errorf("Take() = %v, want %v", got, tt.want)
 			}
@@ -74,109 +71,109 @@ func TestLearnClosesTheDoor(t *testing.T) {
 	}
 }
 
-func TestWhatRemainsIsABudgetForItsWindow(t *testing.T) {
-	q := quota.New(rate("3000/3s"))
-	q.Learn(now, said(3000, 100, now.Add(2*time.Second)))
-	if left := q.Left(now); left != 100 {
-		t.Errorf("Left() = %d, want 100", left)
+// hourly is a quota whose destination also has an hourly window, of which that much remains.
+func hourly(share float64, limit, remaining int, resetAt time.Time) *quota.Quota {
+	q := quota.New(rate("30000/3s"))
+	q.SetShare(now, share)
+	q.Learn(now, said(limit, remaining, resetAt))
+	return q
+}
+
+func TestWhatRemainsOfALongWindowIsABudget(t *testing.T) {
+	reset := now.Add(25 * time.Minute)
+	q := hourly(1, 200, 100, reset)
+	if n, wait := takeAll(q, now); n != 61 || wait != 25*time.Minute/40 {
+		t.Errorf("%d went, then %v to wait; want all but the last fifth of 200, then an even flow", n, wait)
 	}
-	if n, wait := takeAll(q, now); n != 100 || wait != 2*time.Second {
-		t.Errorf("%d went, then %v to wait; want 100, then the reset in 2 s", n, wait)
+	if n := during(q, now, reset); n != 39 {
+		t.Errorf("%d went until the reset, want the 39 that were left", n)
 	}
-	if n, _ := takeAll(q, now.Add(2*time.Second)); n != 2900 {
-		t.Errorf("%d went after the reset, want what the rate leaves, 2900", n)
+	if n, _ := takeAll(q, reset); n < 15_000 {
+		t.Errorf("%d went after the reset, want what the rate leaves", n)
 	}
 }
 
 func TestAnOvertakenAnswerDoesNotRefillTheBudget(t *testing.T) {
-	q := quota.New(rate("3000/3s"))
-	reset := now.Add(2 * time.Second)
-	q.Learn(now, said(3000, 100, reset))
+	reset := now.Add(25 * time.Minute)
+	q := hourly(1, 300, 200, reset)
 	for range 60 {
 		q.Take(now)
 	}
-	q.Learn(now, said(3000, 99, reset.Add(time.Second))) // counted before the sixty arrived, its second rounded the other way
-	q.Learn(now, said(3000, 3000, now.Add(-3*time.Second)))
-	if n, wait := takeAll(q, now); n != 40 || wait != 2*time.Second {
-		t.Errorf("%d more went, then %v to wait; want 40, then 2 s", n, wait)
+	q.Learn(now, said(300, 199, reset.Add(time.Second))) // counted before the sixty arrived, its second rounded the other way
+	q.Learn(now, said(300, 300, now.Add(-3*time.Second)))
+	if n := during(q, now, reset); n != 140 {
+		t.Errorf("%d more went, want 140", n)
 	}
 }
 
 func TestTheNextWindowBringsItsOwnBudget(t *testing.T) {
-	q := quota.New(rate("3000/3s"))
-	q.Learn(now, said(3000, 0, now.Add(time.Second)))
-	q.Learn(now, said(3000, 500, now.Add(4*time.Second)))
-	if n, _ := takeAll(q, now); n != 500 {
-		t.Errorf("%d went, want 500", n)
+	q := hourly(1, 300, 0, now.Add(2*time.Minute))
+	q.Learn(now, said(300, 200, now.Add(62*time.Minute)))
+	if n := during(q, now, now.Add(time.Hour)); n < 195 || n > 200 {
+		t.Errorf("%d went, want 200", n)
 	}
 }
 
-func TestOtherToolsOnTheWorkspaceAreYieldedTo(t *testing.T) {
-	q := quota.New(rate("3000/3s"))
-	reset := now.Add(3 * time.Second)
-	q.Learn(now, said(3000, 2000, reset))
-	for range 10 {
-		q.Take(now)
-	}
-	q.Learn(now.Add(time.Second), said(3000, 30, reset)) // somebody else was busy
-	if n, _ := takeAll(q, now.Add(time.Second)); n != 30 {
-		t.Errorf("%d went, want 30", n)
-	}
-}
-
-func TestReplicasDivideWhatRemains(t *testing.T) {
-	q := quota.New(rate("3000/3s"))
-	q.SetShare(0.25)
-	q.Learn(now, said(3000, 100, now.Add(2*time.Second)))
-	if n, _ := takeAll(q, now); n != 25 {
-		t.Errorf("%d went, want a quarter of 100", n)
+func TestReplicasDivideWhatRemainsOfALongWindow(t *testing.T) {
+	q := hourly(0.25, 100, 100, now.Add(25*time.Minute))
+	if n, wait := takeAll(q, now); n != 25 || wait != 10*time.Second {
+		t.Errorf("%d went, then %v to wait; want a quarter of 100, then the next grant", n, wait)
 	}
 }
 
 func TestANewShareForgetsTheBudgetUnlessNothingRemains(t *testing.T) {
-	q := quota.New(rate("3000/3s"))
-	q.SetShare(0.5)
-	q.Learn(now, said(3000, 100, now.Add(2*time.Second)))
+	reset := now.Add(25 * time.Minute)
+	q := hourly(0.5, 100, 100, reset)
 	takeAll(q, now)
-	q.SetShare(1)
+	q.SetShare(now, 1)
 	if wait := q.Take(now); wait != 0 {
 		t.Errorf("Take() = %v after the share grew, want 0", wait)
 	}
-	q.Learn(now, said(3000, 0, now.Add(2*time.Second)))
-	q.SetShare(0.75)
-	if wait := q.Take(now); wait != 2*time.Second {
-		t.Errorf("Take() = %v although nothing remains for anybody, want 2 s", wait)
+	q.Learn(now, said(100, 0, reset))
+	q.SetShare(now, 0.75)
+	if wait := q.Take(now); wait != 25*time.Minute {
+		t.Errorf("Take() = %v although nothing remains for anybody, want the reset", wait)
 	}
 }
 
 func TestABusyReplicaIsGrantedMoreOfALongWindow(t *testing.T) {
-	q := quota.New(rate("3000/3s"))
-	q.SetShare(0.01)
-	q.Learn(now, said(100_000, 1000, now.Add(20*time.Second)))
+	q := hourly(0.01, 2000, 1000, now.Add(70*time.Second))
 	if n, wait := takeAll(q, now); n != 10 || wait != 10*time.Second {
 		t.Errorf("%d went, then %v to wait; want 10, then the next grant in 10 s", n, wait)
 	}
 	if n, wait := takeAll(q, now.Add(10*time.Second)); n != 9 || wait != 10*time.Second {
-		t.Errorf("%d went of the second grant, then %v to wait; want 9, then the end of the window", n, wait)
+		t.Errorf("%d went of the second grant, then %v to wait; want 9, then the next", n, wait)
 	}
 }
 
 func TestTheEndOfAnHourIsSpreadAndNotAStandstill(t *testing.T) {
-	q := quota.New(rate("3000/3s"))
 	end := now.Add(30 * time.Minute)
-	q.Learn(now, said(500_000, 1801, end)) // well under a fifth
+	q := hourly(1, 500_000, 1801, end) // well under a fifth
 	if wait := q.Take(now); wait != 0 {
 		t.Fatalf("Take() = %v, want 0", wait)
 	}
-	if wait := q.Take(now); wait != time.Second {
+	if wait := q.Take(now); wait.Round(10*time.Millisecond) != time.Second {
 		t.Errorf("Take() = %v, want the half hour over 1800 requests, a second", wait)
 	}
 	if n := during(q, now, end.Add(-31*time.Second)); n < 1700 || n > 1800 {
 		t.Errorf("%d went until just before the end, want one a second", n)
 	}
-	plenty := quota.New(rate("3000/3s"))
-	plenty.Learn(now, said(500_000, 400_000, end))
-	if n, _ := takeAll(plenty, now); n != 3000 {
-		t.Errorf("%d went of a window with plenty left, want the rate's 3000", n)
+	plenty := hourly(1, 500_000, 400_000, end)
+	if n := during(plenty, now, now.Add(3*time.Second)); n != 30_000 {
+		t.Errorf("%d went of a window with plenty left, want the rate's 30,000", n)
+	}
+}
+
+func TestTheEarliestEndThatWasToldOfAShortWindowIsBelieved(t *testing.T) {
+	q := quota.New(rate("3000/3s"))
+	// Whole seconds left, rounded up, in the last second of a window.
+	q.Learn(now, said(3000, 100, now.Add(time.Second)))
+	q.Learn(now.Add(900*time.Millisecond), said(3000, 0, now.Add(1900*time.Millisecond)))
+	if wait := q.Take(now.Add(900 * time.Millisecond)); wait != 100*time.Millisecond {
+		t.Errorf("Take() = %v, want 100 ms", wait)
+	}
+	q.Learn(now.Add(time.Second), said(3000, 0, now.Add(4*time.Second)))
+	if wait := q.Take(now.Add(time.Second)); wait != 3*time.Second {
+		t.Errorf("Take() = %v in the next window, want its own end", wait)
 	}
 }

@@ -42,31 +42,55 @@ func during(q *quota.Quota, from, to time.Time) (n int) {
 	return n
 }
 
-func TestTakeLetsTheRateThroughAndNoMore(t *testing.T) {
+func TestHalfOfAWindowGoesAtOnceAndTheRestEvenly(t *testing.T) {
 	q := quota.New(rate("3000/3s"))
 	n, wait := takeAll(q, now)
-	if n != 3000 {
-		t.Errorf("%d went at once, want the whole window of 3000", n)
+	if n < 1500 || n > 1700 {
+		t.Errorf("%d went at once, want half of the window of 3000, and a little that had time to wait", n)
 	}
-	if wait < 3*time.Second || wait > 3100*time.Millisecond {
-		t.Errorf("the next waits %v, want a little over 3 s", wait)
-	}
-	if left := q.Left(now); left != 0 {
-		t.Errorf("Left() = %d, want 0", left)
+	if wait <= 0 || wait > 2*time.Millisecond {
+		t.Errorf("the next waits %v, want about a millisecond", wait)
 	}
 	if again := q.Take(now.Add(wait - 1)); again != 1 {
 		t.Errorf("just before the wait is over Take() = %v, want the last nanosecond", again)
 	}
-	if n, _ := takeAll(q, now.Add(wait)); n != 3000 {
-		t.Errorf("%d went after the wait, want 3000", n)
+	n += during(q, now, now.Add(3*time.Second))
+	if n != 3000 {
+		t.Errorf("%d went in the first window, want all of 3000", n)
+	}
+	during(q, now.Add(3*time.Second), now.Add(6*time.Second))
+	for i := range 30 { // any 100 ms are like all others then
+		from := now.Add(6*time.Second + time.Duration(i)*100*time.Millisecond)
+		if n := during(q, from, from.Add(100*time.Millisecond)); n < 90 || n > 105 {
+			t.Errorf("%d went within 100 ms, want about 98", n)
+		}
 	}
 }
 
 func TestTheSustainedRateIsNearlyTheWholeRate(t *testing.T) {
-	q := quota.New(rate("3000/3s"))
-	n := during(q, now, now.Add(time.Minute))
-	if want := 60_000; n > want+3000 || n < want*97/100 {
-		t.Errorf("%d went in a minute, want nearly %d", n, want)
+	for _, text := range []string{"3000/3s", "60/1s", "5000/1m", "20/2s"} {
+		r := rate(text)
+		q := quota.New(r)
+		n := during(q, now, now.Add(100*r.Per))
+		if want := 100 * r.Count; n > want || n < want*97/100 {
+			t.Errorf("%s: %d went in a hundred windows, want nearly %d", text, n, want)
+		}
+	}
+}
+
+func TestTimersThatAreLateDoNotSlowTheFlow(t *testing.T) {
+	q := quota.New(rate("300/3s"))
+	random := rand.New(rand.NewPCG(1, 2))
+	n, end := 0, now.Add(5*time.Minute)
+	for at := now; at.Before(end); {
+		if wait := q.Take(at); wait > 0 {
+			at = at.Add(wait + time.Duration(random.Int64N(int64(20*time.Millisecond))))
+			continue
+		}
+		n++
+	}
+	if n < 29_000 {
+		t.Errorf("%d went in five minutes, want nearly 30,000", n)
 	}
 }
 
@@ -88,7 +112,7 @@ func TestSharesOfReplicasAddUpToTheRate(t *testing.T) {
 			n := 0
 			for _, share := range tt.shares {
 				q := quota.New(rate(tt.rate))
-				q.SetShare(share)
+				q.SetShare(now, share)
 				n += during(q, now, now.Add(time.Hour))
 			}
 			if n < tt.low || n > tt.high {
@@ -103,13 +127,72 @@ func TestAShareThatShrinksCountsWhatWentBefore(t *testing.T) {
 	for range 600 {
 		q.Take(now)
 	}
-	q.SetShare(0.25) // 750
-	if n, _ := takeAll(q, now); n != 150 {
+	q.SetShare(now, 0.25) // 750
+	if n := during(q, now, now.Add(3*time.Second)); n != 150 {
 		t.Errorf("%d went, want the 150 that the smaller share leaves", n)
 	}
-	q.SetShare(7)
-	if n, _ := takeAll(q, now); n != 2250 {
-		t.Errorf("%d went, want 2250: no share is more than all", n)
+}
+
+func TestAShareThatGrowsDoesSoAsItsLastOwnersRequestsGrowOld(t *testing.T) {
+	tests := []struct {
+		rate, name     string
+		grows          time.Duration
+		from, to       float64
+		half, low, all int // that may have gone by half of the time, and must and may by all of it
+	}{
+		{rate: "300/3s", name: "from nothing", grows: 27 * time.Second / 8, from: 0, to: 1, half: 150, low: 290, all: 335},
+		{rate: "300/3s", name: "from a third to a half", grows: 27 * time.Second / 8, from: 1.0 / 3, to: 0.5, half: 125, low: 145, all: 170},
+		{rate: "3000/1m", name: "over ten seconds at most", grows: 10 * time.Second, from: 0, to: 1, half: 1500, low: 1600, all: 3000},
+	}
+	for _, tt := range tests {
+		t.Run(tt.rate+" "+tt.name, func(t *testing.T) {
+			q := quota.New(rate(tt.rate))
+			q.SetShare(now, tt.from)
+			q.SetShare(now, tt.to)
+			half := during(q, now, now.Add(tt.grows/2))
+			if half > tt.half {
+				t.Errorf("%d went in the first half, want at most %d", half, tt.half)
+			}
+			if n := half + during(q, now.Add(tt.grows/2), now.Add(tt.grows)); n < tt.low || n > tt.all {
+				t.Errorf("%d went while it grew, want %d to %d", n, tt.low, tt.all)
+			}
+		})
+	}
+}
+
+// TestAReplicaThatTakesOverNeverExceedsTheRate follows two replicas from one that leaves to the other
+// that has everything, request by request.
+func TestAReplicaThatTakesOverNeverExceedsTheRate(t *testing.T) {
+	r := rate("300/3s")
+	leaves, stays := quota.New(r), quota.New(r)
+	leaves.SetShare(now, 1.0/3)
+	stays.SetShare(now, 2.0/3)
+	var went []time.Time
+	for at := now; at.Before(now.Add(20 * time.Second)); at = at.Add(time.Millisecond) {
+		gone := at.Sub(now) > 8*time.Second
+		if gone {
+			stays.SetShare(now.Add(8*time.Second), 1)
+		}
+		for !gone && leaves.Take(at) == 0 {
+			went = append(went, at)
+		}
+		for stays.Take(at) == 0 {
+			went = append(went, at)
+		}
+	}
+	for i := r.Count; i < len(went); i++ {
+		if apart := went[i].Sub(went[i-r.Count]); apart < r.Per {
+			t.Fatalf("%d went within %v, until %v", r.Count+1, apart, went[i].Sub(now))
+		}
+	}
+	after := 0
+	for _, at := range went {
+		if at.Sub(now) > 11500*time.Millisecond {
+			after++
+		}
+	}
+	if after < 850*95/100 {
+		t.Errorf("%d went in the 8.5 s after it had taken over, want nearly 850", after)
 	}
 }
 
@@ -117,9 +200,6 @@ func TestAZeroRateLimitsNothingButObeysHeaders(t *testing.T) {
 	q := quota.New(quota.Rate{})
 	if n, _ := takeAll(q, now); n != 100_000 {
 		t.Errorf("only %d went", n)
-	}
-	if left := q.Left(now); left != math.MaxInt {
-		t.Errorf("Left() = %d, want all", left)
 	}
 	q.Learn(now, quota.Hint{Throttled: true, RetryAt: now.Add(time.Minute)})
 	if wait := q.Take(now); wait != time.Minute {
@@ -130,12 +210,10 @@ func TestAZeroRateLimitsNothingButObeysHeaders(t *testing.T) {
 func TestAClockSetBackDoesNotStopTheFlow(t *testing.T) {
 	q := quota.New(rate("10/1s"))
 	takeAll(q, now)
-	if n, _ := takeAll(q, now.Add(-24*time.Hour)); n != 10 {
-		t.Errorf("%d went a day earlier, want 10", n)
-	}
-	before := time.Date(1950, 1, 1, 0, 0, 0, 0, time.UTC)
-	if n, _ := takeAll(q, before); n != 10 {
-		t.Errorf("%d went before the epoch, want 10", n)
+	for _, at := range []time.Time{now.Add(-24 * time.Hour), time.Date(1950, 1, 1, 0, 0, 0, 0, time.UTC)} {
+		if n := during(q, at, at.Add(time.Second)); n != 10 {
+			t.Errorf("%d went in the second from %v on, want 10", n, at)
+		}
 	}
 }
 
@@ -159,9 +237,9 @@ func TestTakeIsSafeForManyGoroutines(t *testing.T) {
 			})
 		}
 		wg.Wait()
-		// A thousand at a hundred a second: the first hundred at once, nine windows for the rest.
-		if took := time.Since(start); took < 9*time.Second || took > 9300*time.Millisecond {
-			t.Errorf("a thousand took %v, want a little over 9 s", took)
+		// A thousand at a hundred a second: half of the first window at once, half of it later, and nine.
+		if took := time.Since(start); took < 9500*time.Millisecond || took > 10500*time.Millisecond {
+			t.Errorf("a thousand took %v, want about 10 s", took)
 		}
 	})
 }
@@ -204,6 +282,14 @@ func BenchmarkTake(b *testing.B) {
 	for b.Loop() {
 		at = at.Add(time.Microsecond)
 		q.Take(at)
+	}
+}
+
+func BenchmarkLearn(b *testing.B) {
+	q := quota.New(rate("3000/3s"))
+	hint := quota.Hint{Limit: 3000, Remaining: 2000, Counted: true, ResetAt: now.Add(2 * time.Second)}
+	for b.Loop() {
+		q.Learn(now, hint)
 	}
 }
 

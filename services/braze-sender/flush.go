@@ -2,7 +2,6 @@ package brazesender
 
 import (
 	"context"
-	"strconv"
 	"time"
 
 	"github.com/sluicehq/sluice/pkg/braze"
@@ -96,32 +95,36 @@ func (s *Sender) call(ctx context.Context, f *flight) braze.Answer {
 	return a
 }
 
-// send makes one call for a range of the flight's items. A range that Braze finds malformed as a
-// whole is halved until the culprit stands alone, front half first, so that a user's order stays.
-// It reports false when something was deferred: what comes after must not overtake it.
+// send carries a range of the flight's loads to Braze. It reports false when something was deferred: what
+// comes after must not overtake it.
 func (s *Sender) send(ctx context.Context, f *flight, r span) bool {
+	done, clear := s.try(ctx, f, r)
+	if f.verdict == braze.Malformed {
+		return s.search(ctx, f, r, done)
+	}
+	return clear
+}
+
+// try makes one call for a range and settles it. A range that Braze finds malformed as a whole it leaves
+// alone. It reports false when something was deferred.
+func (s *Sender) try(ctx context.Context, f *flight, r span) (done answer, clear bool) {
 	f.encode(r)
 	a := s.call(ctx, f)
 	f.verdict, f.status, f.message = a.Verdict, a.Status, a.Message
 	f.hint = a.Hint
-	done := answer{at: time.Now(), endpoint: f.line.outlet.endpoint.Path, status: a.Status, requestID: s.requestIDs.next(), latency: a.Latency}
+	done = answer{at: time.Now(), endpoint: f.line.outlet.endpoint.Path, status: a.Status, requestID: s.requestIDs.next(), latency: a.Latency}
 
 	switch a.Verdict {
 	case braze.Accepted:
-		return s.accepted(f, r, a, done)
+		return done, s.accepted(f, r, a, done)
 	case braze.Malformed:
-		if r.to-r.from > 1 {
-			return s.halve(ctx, f, r)
-		}
-		f.outcomes[r.from] = outcome.Outcome{Kind: outcome.Refused, Reason: "rejected", Detail: strconv.Itoa(a.Status) + ": " + a.Message}
-		s.settler.settle(f.loads[r.from].item, f.outcomes[r.from], done)
-		return true
+		return done, false
 	case braze.InDoubt:
-		return s.inDoubt(f, r, a, done)
+		return done, s.inDoubt(f, r, a, done)
 	case braze.Throttled, braze.Unavailable, braze.NotSent, braze.Stopped:
 	}
 	s.deferAll(f, r, a, done)
-	return false
+	return done, false
 }
 
 // accepted reads the verdict of every object: those named in the answer failed, the others are in.
@@ -182,24 +185,6 @@ func (s *Sender) refuse(f *flight, at span, e braze.ItemError) {
 		o.Detail += "; "
 	}
 	*o = outcome.Outcome{Kind: outcome.Refused, Reason: "item_error", Detail: o.Detail + e.Array.String() + ": " + e.Type}
-}
-
-// halve sends both halves of a range, the second only if nothing of the first has to be repeated.
-func (s *Sender) halve(ctx context.Context, f *flight, r span) bool {
-	mid := r.from + (r.to-r.from)/2
-	for _, half := range []span{{r.from, mid}, {mid, r.to}} {
-		if !s.waitForQuota(ctx, f, s.lane.left()) {
-			s.deferAll(f, span{half.from, r.to}, braze.Answer{Verdict: braze.NotSent}, answer{at: time.Now()})
-			return false
-		}
-		if !s.send(ctx, f, half) {
-			if half.to < r.to {
-				s.deferAll(f, span{half.to, r.to}, braze.Answer{Verdict: f.verdict}, answer{at: time.Now()})
-			}
-			return false
-		}
-	}
-	return true
 }
 
 // waitForQuota takes one call out of the flight's budget. It reports false when the context ends

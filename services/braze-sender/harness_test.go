@@ -171,16 +171,23 @@ type scene struct {
 	ids      topics.IDs
 	producer *stream.Producer
 	braze    *fakeBraze
+	front    *front // of a scene with the sandbox
 	produced int
 }
 
 func newScene(t *testing.T) *scene {
 	t.Helper()
+	return newSceneOf(t, 3)
+}
+
+// newSceneOf is a scene whose topics have that many partitions.
+func newSceneOf(t *testing.T, partitions int32) *scene {
+	t.Helper()
 	s := &scene{braze: newFakeBraze(t)}
 	s.config = brazesender.Config{
 		Kafka: stream.Config{
 			Brokers: kafka, TopicPrefix: "bs-" + strings.ToLower(rand.Text()[:8]) + ".",
-			Compression: "lz4", CreateTopics: true, Partitions: 3, ReplicationFactor: -1,
+			Compression: "lz4", CreateTopics: true, Partitions: partitions, ReplicationFactor: -1,
 		},
 		Registry: registry.Config{URL: registryURL},
 		Braze:    braze.Config{Endpoint: s.braze.URL, APIKey: "key", MaxObjects: 75, Rate: quota.Rate{Count: 100_000, Per: time.Second}, Timeout: 5 * time.Second},
@@ -193,7 +200,7 @@ func newScene(t *testing.T) *scene {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.ids, err = topics.Prepare(t.Context(), s.config.Kafka, reg, schema.CustomerEvents, schema.BrazeDeliveries, schema.DeadLetters(brazesender.Name))
+	s.ids, err = topics.Prepare(t.Context(), s.config.Kafka, reg, schema.CustomerEvents, schema.CommerceEvents, schema.BrazeDeliveries, schema.DeadLetters(brazesender.Name))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -278,7 +285,9 @@ func (s *scene) produce(t *testing.T, events ...event.Event) {
 func (s *scene) produceRaw(t *testing.T, records ...*stream.Record) {
 	t.Helper()
 	for _, r := range records {
-		r.Topic = s.config.Kafka.Topic(schema.CustomerEvents)
+		if r.Topic == "" {
+			r.Topic = s.config.Kafka.Topic(schema.CustomerEvents)
+		}
 	}
 	if err := s.producer.ProduceAll(t.Context(), records...); err != nil {
 		t.Fatal(err)
@@ -286,8 +295,25 @@ func (s *scene) produceRaw(t *testing.T, records ...*stream.Record) {
 	s.produced += len(records)
 }
 
-// place is a record's place on customer.events.
+// produceCommerce writes to commerce.events.
+func (s *scene) produceCommerce(t *testing.T, events ...event.Commerce) {
+	t.Helper()
+	var records []*stream.Record
+	for i := range events {
+		value, err := avro.AppendCommerce(nil, s.ids[schema.CommerceEvents], &events[i])
+		if err != nil {
+			t.Fatal(err)
+		}
+		records = append(records, &stream.Record{
+			Topic: s.config.Kafka.Topic(schema.CommerceEvents), Key: []byte(events[i].User.Key()), Value: value,
+		})
+	}
+	s.produceRaw(t, records...)
+}
+
+// place is a record's place on its topic.
 type place struct {
+	Topic     string
 	Partition int32
 	Offset    int64
 }
@@ -302,7 +328,7 @@ func (s *scene) receipts(t *testing.T) map[place]receipt.Receipt {
 		if err != nil || !slip.Outcome.Kind.Final() {
 			return err
 		}
-		at := place{slip.Partition, slip.Offset}
+		at := place{slip.Topic, slip.Partition, slip.Offset}
 		if _, twice := found[at]; twice {
 			t.Errorf("two receipts for record %v (%s)", at, slip.EventID)
 		}
@@ -382,7 +408,7 @@ func (s *scene) assertLaw(t *testing.T, want map[outcome.Kind]int) {
 		}
 	}
 	for _, l := range s.letters(t) {
-		if at := (place{l.OriginPartition, l.OriginOffset}); !refused[at] {
+		if at := (place{l.OriginTopic, l.OriginPartition, l.OriginOffset}); !refused[at] {
 			t.Errorf("a dead letter for record %v, which was not refused: %s", at, l.Reason)
 		}
 	}

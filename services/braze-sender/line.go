@@ -2,6 +2,7 @@ package brazesender
 
 import (
 	"sync"
+	"time"
 
 	"github.com/sluicehq/sluice/pkg/braze"
 	"github.com/sluicehq/sluice/pkg/quota"
@@ -93,7 +94,12 @@ func newLines(c braze.Config, o Options) *lines {
 		if !set || rate.IsZero() && p != braze.PoolTrack {
 			rate = p.Rate
 		}
-		ls.pools[p] = &pool{name: p.Name, quota: quota.New(rate)}
+		q := quota.New(rate)
+		if p.Clock {
+			q = quota.NewClock(rate)
+		}
+		q.SetShare(time.Time{}, 0) // nothing is ours yet
+		ls.pools[p] = &pool{name: p.Name, quota: q}
 	}
 	for _, e := range braze.Endpoints() {
 		ls.outlets[e] = &outlet{endpoint: e, pool: ls.pools[e.Pool]}
@@ -132,9 +138,9 @@ func (ls *lines) find(key lineKey) *line {
 	return ln
 }
 
-// setShare tells every budget what part of it is ours.
-func (ls *lines) setShare(part float64) {
+// setShare tells every budget what part of it is ours from now on.
+func (ls *lines) setShare(now time.Time, part float64) {
 	for _, p := range ls.pools {
-		p.quota.SetShare(part)
+		p.quota.SetShare(now, part)
 	}
 }

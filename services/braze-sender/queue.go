@@ -96,8 +96,8 @@ func (ln *line) room(legacy bool) room {
 
 // roomFor has room for one record and nobody else.
 func (ln *line) roomFor(it *item) room {
-	n := len(it.left())
-	return room{total: n, arrays: [3]int{n, n, n}, bytes: ln.bytes, perUser: n}
+	n := min(len(it.left()), ln.most)
+	return room{total: n, arrays: [3]int{n, n, n}, bytes: ln.bytes - 1024, perUser: n}
 }
 
 // take makes room smaller by parts, all of them or none.
@@ -164,7 +164,7 @@ func (u *user) share(loads []load, ln *line, r *room, now, calm time.Time) (_ []
 	for it := u.first; it != nil; it = u.first {
 		left0 := it.left()
 		n := 0
-		for n < len(left0) && left0[n].line == ln && (ln.arrays || n == 0) {
+		for n < len(left0) && left0[n].line == ln && (n == 0 || ln.arrays && left0[n-1].array <= left0[n].array) {
 			n++
 		}
 		if n == 0 {
@@ -188,9 +188,16 @@ func (u *user) share(loads []load, ln *line, r *room, now, calm time.Time) (_ []
 			folded = folding
 			folding = true
 		}
-		if left -= n; left < 0 && len(loads) > mine || !r.take(parts, folded) {
+		fits := (n <= left || len(loads) == mine) && r.take(parts, folded)
+		for !fits && len(loads) == 0 && n > 1 { // it asks for more than any request holds
+			n--
+			parts = left0[:n]
+			fits = r.take(parts, folded)
+		}
+		if !fits {
 			return loads, roomEnds, until
 		}
+		left -= n
 		highest = parts[n-1].array
 		u.pop()
 		loads = append(loads, load{it, it.done, it.done + uint16(n)})

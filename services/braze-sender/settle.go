@@ -73,7 +73,7 @@ func (s *settler) settle(it *item, what outcome.Outcome, a answer) {
 	s.begin(1)
 	s.metrics.settled(what)
 	if what.Kind != outcome.Refused {
-		s.write(newSheaf(1), it, what, a)
+		s.write(newSheaf(1), &wayBack{}, it, what, a)
 		return
 	}
 	// The letter is written while others may already work on the item.
@@ -83,7 +83,7 @@ func (s *settler) settle(it *item, what outcome.Outcome, a answer) {
 			s.fail(fmt.Errorf("writing a dead letter: %w", err))
 			return
 		}
-		s.write(newSheaf(1), &slip, what, a)
+		s.write(newSheaf(1), &wayBack{}, &slip, what, a)
 	})
 }
 
@@ -105,11 +105,11 @@ func (s *settler) settleAll(f *flight, r span, a answer) {
 	if n == 0 {
 		return
 	}
-	sh := newSheaf(n)
+	sh, back := newSheaf(n), make([]wayBack, n)
 	for i := r.from; i < r.to; i++ {
 		if what := f.outcomes[i]; what.Kind == outcome.Delivered || what.Kind == outcome.Skipped {
 			s.metrics.settled(what)
-			s.write(sh, f.loads[i].item, what, a)
+			s.write(sh, &back[len(sh.slips)], f.loads[i].item, what, a)
 		}
 	}
 }
@@ -122,13 +122,19 @@ type sheaf struct {
 	open  atomic.Int32
 }
 
-// slip is one of them on its way to Kafka. It travels as its record's context, which leads the
-// client's callback back to it: a closure for each would be one more thing to collect.
+// slip is one of them on its way to Kafka.
 type slip struct {
-	context.Context
 	record   stream.Record
 	delivery stream.Delivery
-	sheaf    *sheaf
+}
+
+// wayBack is a record's context, which leads the client's callback back to the slip: a closure for each
+// would be one more thing to collect. The client may look at a context behind the callback still, so
+// these are not used again.
+type wayBack struct {
+	context.Context
+	sheaf *sheaf
+	slip  int
 }
 
 var sheaves = sync.Pool{New: func() any { return new(sheaf) }}
@@ -153,19 +159,18 @@ func (sh *sheaf) done() {
 }
 
 // write puts a receipt beside its record: same key, same partition.
-func (s *settler) write(sh *sheaf, it *item, what outcome.Outcome, a answer) {
+func (s *settler) write(sh *sheaf, back *wayBack, it *item, what outcome.Outcome, a answer) {
+	*back = wayBack{context.Background(), sh, len(sh.slips)}
 	from := len(sh.bytes)
 	sh.bytes = s.append(sh.bytes, it, what, a)
 	sh.slips = append(sh.slips, slip{
-		Context: context.Background(), delivery: it.delivery, sheaf: sh,
+		delivery: it.delivery,
 		record: stream.Record{
-			Topic: s.topic, Partition: it.delivery.Partition().Number, Timestamp: a.at,
+			Topic: s.topic, Partition: it.delivery.Partition().Number, Timestamp: a.at, Context: back,
 			Key: fitKey(it.delivery.Key()), Value: sh.bytes[from:len(sh.bytes):len(sh.bytes)],
 		},
 	})
-	sl := &sh.slips[len(sh.slips)-1]
-	sl.record.Context = sl
-	s.receipts.Produce(sl, &sl.record, s.ack)
+	s.receipts.Produce(back, &sh.slips[back.slip].record, s.ack)
 }
 
 // durable settles the record of a receipt that is.
@@ -174,11 +179,11 @@ func (s *settler) durable(r *stream.Record, err error) {
 		s.fail(fmt.Errorf("writing a receipt: %w", err))
 		return
 	}
-	sl := r.Context.(*slip)
+	back := r.Context.(*wayBack)
 	if settleAfterReceipt {
-		sl.delivery.Settle(r.Offset)
+		back.sheaf.slips[back.slip].delivery.Settle(r.Offset)
 	}
-	sl.sheaf.done()
+	back.sheaf.done()
 	s.finish()
 }
 

@@ -25,7 +25,7 @@ func (s *Sender) Assigned(ctx context.Context, parts []*stream.Partition) error 
 	for _, p := range parts {
 		numbers[p.Number] = true // of each of the topics: range assigns them together
 	}
-	s.lines.setShare(float64(len(numbers)) / float64(parts[0].Of))
+	s.lines.setShare(time.Now(), float64(len(numbers))/float64(parts[0].Of))
 	s.log.Info().Int("partitions", len(parts)).Int("recalled", n).Msg("receipts read")
 	return nil
 }

@@ -3,10 +3,12 @@ package brazefake_test
 import (
 	"encoding/json"
 	"maps"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/sluicehq/sluice/pkg/braze"
 	"github.com/sluicehq/sluice/pkg/braze/brazefake"
 )
 
@@ -91,6 +93,14 @@ func TestCommerceEventsObeyTheirSchema(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			sent, err := json.Marshal(props)
+			if err != nil {
+				t.Fatal(err)
+			}
+			// The client reads the same schema in its own way, and must come to the same end.
+			if v := braze.CheckEcommerce("ecommerce."+tt.event, sent); braze.IsEcommerce("ecommerce."+tt.event) && (v == nil) != (tt.want == "") {
+				t.Errorf("the client says %v", v)
+			}
 			s := brazefake.New(brazefake.Options{})
 			var want []string
 			if tt.want != "" {
@@ -110,4 +120,39 @@ func TestProductsMayBeEmptyIfTheKnobSaysSo(t *testing.T) {
 	s := brazefake.New(brazefake.Options{Knobs: brazefake.Knobs{EmptyProductsAllowed: true}})
 	send(t, s, `{"events":[{"external_id":"a","name":"ecommerce.order_placed","time":"2026-03-04","properties":
 		{"order_id":"1","total_value":0,"currency":"EUR","source":"erp","products":[]}}]}`)
+}
+
+// FuzzCommerce holds that client and sandbox judge every commerce event alike.
+func FuzzCommerce(f *testing.F) {
+	const product = `{"product_id":"P1","product_name":"Lamp","variant_id":"v","quantity":1,"price":43.0}`
+	names := []string{braze.ProductViewed, braze.CartUpdated, braze.CheckoutStarted, braze.OrderPlaced, braze.OrderCancelled, braze.OrderRefunded}
+	for i, properties := range []string{
+		`{"product_id":"P1","product_name":"Lamp","variant_id":"v","price":1,"currency":"EUR","source":"web","type":["price_drop"]}`,
+		`{"cart_id":"C","action":"add","currency":"EUR","source":"web","products":[` + product + `]}`,
+		`{"checkout_id":"X","total_value":-0,"currency":"EUR","source":"web","products":[` + product + `]}`,
+		`{"order_id":"SO","total_value":1e2,"currency":"EUR","source":"web","products":[` + product + `],"discounts":[{"code":"A","amount":-1}]}`,
+		`{"order_id":"SO","cancel_reason":"x","total_value":1,"currency":"eur","source":"web","products":[]}`,
+		`{"order_id":"SO","total_value":"1","currency":"EUR","source":"web","products":[{}],"metadata":{}}`,
+		`{"order_id":"SO","order_id":7,"\u0061ction":"add"}`, ``, `{"a"`,
+	} {
+		f.Add(uint8(i), properties)
+	}
+	f.Fuzz(func(t *testing.T, which uint8, properties string) {
+		name := names[int(which)%len(names)]
+		v := braze.CheckEcommerce(name, []byte(properties))
+		if !json.Valid([]byte(properties)) || !strings.HasPrefix(strings.TrimSpace(properties), "{") {
+			if strings.TrimSpace(properties) != "" && v == nil {
+				t.Errorf("%q passes", properties)
+			}
+			return
+		}
+		if v != nil && (v.Rule == braze.RuleTooDeep || v.Rule == braze.RuleTooMany || v.Rule == braze.RuleNotJSON) {
+			return // the client's own, or of UTF-8, in which the sandbox's reader is as strict on the whole body
+		}
+		s := brazefake.New(brazefake.Options{})
+		got := refusals(t, text(t, post(s, `{"events":[{"external_id":"a","name":"`+name+`","time":"2026-03-04","properties":`+properties+`}]}`)))
+		if (v == nil) != (len(got) == 0) {
+			t.Errorf("%s %s: the client says %v, the sandbox %q", name, properties, v, got)
+		}
+	})
 }

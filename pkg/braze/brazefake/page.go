@@ -25,6 +25,8 @@ type view struct {
 	Objects    []objectTotals
 	Requests   []Request
 	Received   []Received
+	Sends      []Send
+	Changes    []Change
 	Violations []string
 	Knobs      []knobView
 	Query      string
@@ -48,6 +50,8 @@ func (s *Sandbox) page(w http.ResponseWriter, r *http.Request) {
 		Stats:    s.Stats(),
 		Requests: s.requests.last(25),
 		Received: s.log.last(25, func(*Received) bool { return true }),
+		Sends:    s.sends.last(25, ""),
+		Changes:  s.changes.last(25, ""),
 		// Not Violations, which waits.
 		Violations: s.violations.list(),
 		Query:      r.FormValue("q"),

@@ -2,6 +2,7 @@ package brazefake
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
 	"strconv"
 	"strings"
@@ -74,9 +75,16 @@ func (s *Sandbox) spend(c *call, h http.Header, pool *braze.Pool) reply {
 	return s.draw(c, h, w, rate)
 }
 
-// spendOnAudience takes a broadcast out of what its audience may be sent in a minute.
+// spendOnAudience takes a broadcast out of what its audience may be sent in a minute. The headers speak of
+// that only where it refuses.
 func (s *Sandbox) spendOnAudience(c *call, h http.Header, audience string) reply {
-	return s.draw(c, h, s.pools.window("audience\x00"+audience), quota.Rate{Count: braze.MaxAudienceBroadcasts, Per: time.Minute})
+	own := http.Header{}
+	answer := s.draw(c, own, s.pools.window("audience\x00"+audience), quota.Rate{Count: braze.MaxAudienceBroadcasts, Per: time.Minute})
+	if answer.status != 0 {
+		clearQuota(h)
+		maps.Copy(h, own)
+	}
+	return answer
 }
 
 func (s *Sandbox) draw(c *call, h http.Header, w *window, rate quota.Rate) reply {
