@@ -217,7 +217,7 @@ func (r *rules) scan(b []byte) (at int, rule Rule) {
 	return w.at, w.rule
 }
 
-func (r *rules) name(inner []byte, top bool) Rule {
+func (r *rules) name(inner []byte, escaped, top bool) Rule {
 	if r.loose {
 		return ""
 	}
@@ -230,7 +230,10 @@ func (r *rules) name(inner []byte, top bool) Rule {
 	if !top {
 		return ""
 	}
-	name := jsonscan.Unquote(inner)
+	name := inner
+	if escaped {
+		name = jsonscan.Unquote(inner)
+	}
 	if r.noDollar && len(name) > 0 && name[0] == '$' {
 		return RuleLeadingDollar
 	}

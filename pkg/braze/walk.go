@@ -19,6 +19,7 @@ type walker struct {
 	rules   *rules
 	members int  // of the outermost object
 	free    bool // strings may be of any length where we are
+	escaped bool // the string taken last has an escape sequence
 
 	at   int // where a rule is broken
 	rule Rule
@@ -31,14 +32,22 @@ func (w *walker) broken(at int, rule Rule) bool {
 	return false
 }
 
+// space skips white space. One comparison finds that there is none, as in most JSON.
 func (w *walker) space() {
-	for w.i < len(w.b) && (w.b[w.i] == ' ' || w.b[w.i] == '\n' || w.b[w.i] == '\t' || w.b[w.i] == '\r') {
+	for w.i < len(w.b) && w.b[w.i] <= ' ' {
+		if c := w.b[w.i]; c != ' ' && c != '\n' && c != '\t' && c != '\r' {
+			return
+		}
 		w.i++
 	}
 }
 
 // next skips white space and takes one byte if it is the one given.
 func (w *walker) next(c byte) bool {
+	if w.i < len(w.b) && w.b[w.i] == c {
+		w.i++
+		return true
+	}
 	w.space()
 	if w.i < len(w.b) && w.b[w.i] == c {
 		w.i++
@@ -92,7 +101,7 @@ func (w *walker) object(depth int) bool {
 		if !ok {
 			return false
 		}
-		if rule := w.rules.name(inner, depth == 1); rule != "" {
+		if rule := w.rules.name(inner, w.escaped, depth == 1); rule != "" {
 			return w.broken(at, rule)
 		}
 		if depth == 1 {
@@ -137,6 +146,7 @@ func (w *walker) array(depth int) bool {
 // text takes a string and returns what stands between its quotes.
 func (w *walker) text() (inner []byte, ok bool) {
 	from := w.i + 1
+	w.escaped = false
 	for i := from; ; {
 		i += ordinary(w.b[i:])
 		if i >= len(w.b) {
@@ -148,6 +158,7 @@ func (w *walker) text() (inner []byte, ok bool) {
 			return w.b[from:i], true
 		case c == '\\':
 			n := escape(w.b[i:])
+			w.escaped = true
 			if n == 0 {
 				return nil, w.broken(0, RuleNotJSON)
 			}

@@ -134,6 +134,7 @@ func structCodec(dst, body []byte) ([]byte, error) {
 		Attributes    *string   `avro:"attributes_json"`
 		AppID         *string   `avro:"app_id"`
 		BrazeDisabled *bool     `avro:"braze_disabled"`
+		IdentifiedAs  *string   `avro:"identified_as"`
 	}
 	if _, err := customerEvent.Decode(body, &w); err != nil {
 		return dst, err
