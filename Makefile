@@ -59,6 +59,7 @@ chaos: ## the long crash suite: make chaos SEED=7 KILLS=60
 .PHONY: bench
 bench: ## throughput beside a limit measured in the same run; TEST_KAFKA_BROKERS takes another broker
 	cd services/pipeline && go test -run '^$$' -bench . -benchtime 1x -timeout 60m ./bench
+	cd services/braze-sender && go test -run '^$$' -bench . ./...
 
 .PHONY: fuzz
 fuzz: ## every fuzz target for FUZZTIME (10s) each

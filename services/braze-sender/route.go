@@ -171,18 +171,19 @@ func checkEvent(e *event.Event) *outcome.Outcome {
 
 // checkUser holds what a record says of whom it concerns to what Braze documents.
 func checkUser(id string, u *event.User) *outcome.Outcome {
-	var o outcome.Outcome
+	refuse := func(field, rule string) *outcome.Outcome {
+		o := invalid(field, rule)
+		return &o
+	}
 	switch {
 	case len(id) > maxID:
-		o = invalid("event_id", fmt.Sprintf("longer than %d bytes", maxID))
+		return refuse("event_id", fmt.Sprintf("longer than %d bytes", maxID))
 	case len(u.ExternalID) > braze.MaxExternalID:
-		o = invalid("external_id", fmt.Sprintf("longer than %d bytes", braze.MaxExternalID))
+		return refuse("external_id", fmt.Sprintf("longer than %d bytes", braze.MaxExternalID))
 	case u.ExternalID == "" && u.BrazeID == "" && (u.AliasName == "") != (u.AliasLabel == ""):
-		o = invalid("alias", "label and name are both needed")
-	default:
-		return nil
+		return refuse("alias", "label and name are both needed")
 	}
-	return &o
+	return nil
 }
 
 // attribute is one member of an attributes object.

@@ -48,7 +48,8 @@ type Usage struct {
 
 // Result is a measured run.
 type Result struct {
-	Events int
+	Events   int
+	Requests int // that carried them
 	Usage
 	Misordered int64
 }
