@@ -32,6 +32,11 @@ type Config struct {
 	Partitions        int32 `yaml:"partitions" env:"KAFKA_PARTITIONS" default:"12" min:"1" max:"10000" doc:"partitions of topics that are created; the same for all topics keyed by user"`
 	ReplicationFactor int16 `yaml:"replication_factor" env:"KAFKA_REPLICATION_FACTOR" default:"-1" min:"-1" max:"15" doc:"replicas of topics that are created; -1 takes the brokers' default"`
 
+	// SessionTimeout is how long the partitions of a member that was killed stand still. Shorter takes a
+	// member that is only slow, or cut off for a moment, for a dead one. The brokers have bounds of their own,
+	// group.min.session.timeout.ms and group.max.session.timeout.ms.
+	SessionTimeout time.Duration `yaml:"session_timeout" env:"KAFKA_SESSION_TIMEOUT" default:"45s" min:"1s" max:"30m" doc:"how long the group waits for a member that gives no sign of life before its partitions go to others"`
+
 	TLS  TLS  `yaml:"tls"`
 	SASL SASL `yaml:"sasl"`
 }

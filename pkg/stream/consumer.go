@@ -99,6 +99,10 @@ func NewConsumer(c Config, o ConsumerOptions, h Handler) (*Consumer, error) {
 		parts:  map[place]*Partition{},
 		last:   map[place]ledger.Position{},
 	}
+	if c.SessionTimeout > 0 {
+		// A heartbeat every fifteenth, as the usual 3 s are of the usual 45.
+		opts = append(opts, kgo.SessionTimeout(c.SessionTimeout), kgo.HeartbeatInterval(max(c.SessionTimeout/15, 100*time.Millisecond)))
+	}
 	k.opts = append(opts,
 		patient(),
 		kgo.ConsumerGroup(o.Group),
