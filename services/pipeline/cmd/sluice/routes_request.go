@@ -4,8 +4,9 @@ import (
 	"encoding/json"
 	"strings"
 
-	"github.com/sluicehq/sluice/pkg/braze"
-	"github.com/sluicehq/sluice/pkg/event"
+	"github.com/go-json-experiment/json/jsontext"
+
+	brazesender "github.com/sluicehq/sluice/services/braze-sender"
 	"github.com/sluicehq/sluice/services/braze-sender/routes"
 )
 
@@ -46,93 +47,49 @@ func refused(err error) request {
 	return r
 }
 
-// requestFor makes the request of an action.
-func requestFor(a routes.Action, rec routes.Record) request {
+// requestFor makes the request of an action, as the sender would.
+func requestFor(sender *brazesender.Previewer, a routes.Action, rec routes.Record) request {
 	r := request{What: a.Kind.String(), Route: a.Route, Priority: a.Priority.String(), InDoubt: a.InDoubt.String()}
-	var body braze.Body
-	switch a.Kind {
-	case routes.Skip:
+	if a.Kind == routes.Skip {
 		return request{What: r.What, Target: a.Reason, Route: a.Route, Reason: a.Reason}
-	case routes.Event:
-		return r.event(a, rec)
-	case routes.Commerce:
-		return r.commerce(rec)
-	case routes.Attributes:
-		return r.attributes(rec, rec.Event.Attributes)
+	}
+	sent, err := sender.Request(rec, &a)
+	if err != nil {
+		return invalid(a.Route, err)
+	}
+	r.Call, r.Body, r.Target = sent.Method+" "+sent.Path, compacted(sent.Body), a.ID
+	switch a.Kind {
+	case routes.Event, routes.Commerce:
+		r.Target = eventName(r.Body)
 	case routes.Purchase:
-		return r.purchase(a, rec)
-	case routes.Campaign:
-		r.Target, body = a.ID, &braze.CampaignTrigger{CampaignID: a.ID, Recipients: []braze.Recipient{recipient(a, rec)}}
-	case routes.Canvas:
-		r.Target, body = a.ID, &braze.CanvasTrigger{CanvasID: a.ID, Recipients: []braze.Recipient{recipient(a, rec)}}
-	case routes.Transactional:
-		r.Target, body = a.ID, &braze.TransactionalMessage{
-			CampaignID: a.ID, ExternalSendID: a.ExternalSendID, Properties: a.Properties, User: userOf(rec),
-		}
+		r.Target = a.ProductID
 	case routes.Subscription:
 		r.Target = a.GroupID + " " + a.State
-		if body = subscription(a, rec); body == nil { // as an attribute, since the endpoint does not know such users
-			value := braze.AppendString([]byte(`{"subscription_groups":[{"subscription_group_id":`), a.GroupID)
-			value = braze.AppendString(append(value, `,"subscription_state":`...), a.State)
-			return r.attributes(rec, append(value, `}]}`...))
-		}
 	}
-	if v := body.Check(); v != nil { // as the sender will find
-		return r.invalid(v)
-	}
-	call := braze.NewCall(nil, body)
-	r.Call, r.Body = call.Endpoint.Method+" "+body.Path(), call.Body
 	return r
 }
 
 // invalid is the request that the sender finds Braze would not take.
-func (r request) invalid(err error) request {
-	return request{What: refusedWord, Target: "invalid", Route: r.Route, Reason: err.Error()}
+func invalid(route string, err error) request {
+	return request{What: refusedWord, Target: "invalid", Route: route, Reason: err.Error()}
 }
 
-func recipient(a routes.Action, rec routes.Record) braze.Recipient {
-	r := braze.Recipient{Target: braze.Target{User: userOf(rec)}, Properties: a.Properties}
-	if r.User.Email != "" {
-		r.Prioritization = []braze.Prioritization{braze.Identified, braze.MostRecentlyUpdated}
+// eventName is the name of the event in a request to /users/track.
+func eventName(body []byte) string {
+	var track struct {
+		Events []struct {
+			Name string `json:"name"`
+		} `json:"events"`
 	}
-	return r
+	if err := json.Unmarshal(body, &track); err != nil || len(track.Events) == 0 {
+		return ""
+	}
+	return track.Events[0].Name
 }
 
-// subscription is the call that sets a state; nil for a user whom its endpoint does not know.
-func subscription(a routes.Action, rec routes.Record) braze.Body {
-	group := braze.GroupStatus{GroupID: a.GroupID, State: braze.SubscriptionState(a.State)}
-	switch u := identity(rec); {
-	case u.ExternalID != "":
-		group.ExternalIDs = []string{u.ExternalID}
-	case u.BrazeID != "" || u.AliasName != "":
-		return nil
-	case u.Email != "":
-		group.Emails = []string{u.Email}
-	default:
-		group.Phones = []string{u.Phone}
-	}
-	return &braze.SubscriptionStatus{GroupStatus: group}
-}
-
-func identity(rec routes.Record) event.User {
-	if rec.Commerce != nil {
-		return rec.Commerce.User
-	}
-	return rec.Event.User
-}
-
-// userOf names the record's user by the strongest identifier there is.
-func userOf(rec routes.Record) braze.User {
-	switch u := identity(rec); {
-	case u.ExternalID != "":
-		return braze.User{ExternalID: u.ExternalID}
-	case u.BrazeID != "":
-		return braze.User{BrazeID: u.BrazeID}
-	case u.AliasName != "":
-		return braze.User{Alias: braze.Alias{Label: u.AliasLabel, Name: u.AliasName}}
-	case u.Email != "":
-		return braze.User{Email: u.Email}
-	default:
-		return braze.User{Phone: u.Phone}
-	}
+// compacted is a body without spaces, which would only make lines longer.
+func compacted(body []byte) []byte {
+	v := jsontext.Value(body).Clone()
+	_ = v.Compact(jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
+	return v
 }

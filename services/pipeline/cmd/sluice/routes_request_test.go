@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/sluicehq/sluice/pkg/event"
+	brazesender "github.com/sluicehq/sluice/services/braze-sender"
 	"github.com/sluicehq/sluice/services/braze-sender/routes"
 )
 
@@ -34,6 +35,7 @@ func TestTheRequestsOfAShadowRun(t *testing.T) {
 		{Kind: routes.Subscription, GroupID: "8f6f1f6e-8f0b-4f0e-9b68-0f2f5f0c8a11", State: "unsubscribed"},
 		{Kind: routes.Skip, Reason: "test orders"},
 	}
+	sender := brazesender.NewPreviewer()
 	var got strings.Builder
 	show := func(r request) {
 		e := json.NewEncoder(&got)
@@ -49,15 +51,15 @@ func TestTheRequestsOfAShadowRun(t *testing.T) {
 			Properties: []byte(`{ "ref": 820982911946154508 }`), Attributes: []byte(`{"tier": "gold", "visits": {"inc": 1}}`),
 		}}
 		for _, a := range actions {
-			show(requestFor(a, rec))
+			show(requestFor(sender, a, rec))
 		}
 		bought := &event.Commerce{
 			User: u, Type: event.OrderPlaced, OccurredAt: at, Source: "shop", OrderID: "SO-9", Currency: "EUR", Total: "84.9",
 			Lines: []event.Line{{ProductID: "P1", ProductName: "Lamp", VariantID: "P1-red", Quantity: 1, Price: "84.9"}},
 		}
-		show(requestFor(routes.Action{Kind: routes.Commerce}, routes.Record{Commerce: bought}))
-		show(requestFor(routes.Action{Kind: routes.Event, Name: "Bought", Properties: properties}, routes.Record{Commerce: bought}))
-		show(requestFor(routes.Action{Kind: routes.Purchase, ProductID: "P1", Price: "1", Currency: "EUR", Quantity: 1}, routes.Record{Commerce: bought}))
+		show(requestFor(sender, routes.Action{Kind: routes.Commerce}, routes.Record{Commerce: bought}))
+		show(requestFor(sender, routes.Action{Kind: routes.Event, Name: "Bought", Properties: properties}, routes.Record{Commerce: bought}))
+		show(requestFor(sender, routes.Action{Kind: routes.Purchase, ProductID: "P1", Price: "1", Currency: "EUR", Quantity: 1}, routes.Record{Commerce: bought}))
 	}
 	path := filepath.Join("testdata", "requests.golden")
 	if os.Getenv("GOLDEN") == "write" {

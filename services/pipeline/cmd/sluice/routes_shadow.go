@@ -7,6 +7,7 @@ import (
 
 	"github.com/sluicehq/sluice/pkg/braze"
 	"github.com/sluicehq/sluice/pkg/event"
+	brazesender "github.com/sluicehq/sluice/services/braze-sender"
 	"github.com/sluicehq/sluice/services/braze-sender/routes"
 )
 
@@ -17,6 +18,7 @@ type shadow struct {
 	show          int                          // samples to keep of each kind of difference
 	each          func(place, []request) error // told every record's requests; nil for nobody
 
+	sender  *brazesender.Previewer
 	report  report
 	targets map[thing]*targetCount
 	routes  map[string]*routeCount
@@ -80,7 +82,7 @@ const (
 )
 
 func newShadow(file, running *routes.Table) *shadow {
-	s := &shadow{file: file, running: running, targets: map[thing]*targetCount{}, routes: map[string]*routeCount{}}
+	s := &shadow{file: file, running: running, sender: brazesender.NewPreviewer(), targets: map[thing]*targetCount{}, routes: map[string]*routeCount{}}
 	for _, name := range file.Names() { // also those that want nothing, which is worth knowing
 		s.routes[name] = &routeCount{Route: name}
 	}
@@ -117,7 +119,7 @@ func (s *shadow) requests(t *routes.Table, rec routes.Record) (list []request, f
 	}
 	list = make([]request, len(actions))
 	for i, a := range actions {
-		list[i] = requestFor(a, rec)
+		list[i] = requestFor(s.sender, a, rec)
 		if list[i].What == refusedWord { // and with it the whole record
 			return list[i : i+1], list[i].Route != ""
 		}
@@ -133,6 +135,8 @@ func (s *shadow) beforehand(rec routes.Record) (r request, settled bool) {
 		return request{What: "skip", Target: "integration_disabled", Reason: "integration_disabled"}, true
 	case e == nil:
 		return r, false
+	case e.Kind == event.KindIdentify || e.Kind == event.KindErase: // of the person, and no route's business
+		return request{What: e.Kind}, true
 	case (e.Kind == event.KindPage || e.Kind == event.KindScreen) && !s.pages:
 		return request{What: "skip", Target: "page_view", Reason: "page_view"}, true
 	}
@@ -141,7 +145,7 @@ func (s *shadow) beforehand(rec routes.Record) (r request, settled bool) {
 		v = braze.CheckAttributes(e.Attributes)
 	}
 	if v != nil {
-		return r.invalid(v), true
+		return invalid("", v), true
 	}
 	return r, false
 }
