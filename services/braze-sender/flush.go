@@ -212,6 +212,9 @@ func (s *Sender) waitForQuota(ctx context.Context, f *flight, left <-chan struct
 	}
 }
 
+// inDoubt is the reason of what was given up because nobody knows whether Braze has it.
+const inDoubt = "in_doubt"
+
 // inDoubt decides about records of which nobody knows whether Braze has them. What ends in the same
 // state however often Braze gets it is sent again; the rest is sent again or parked, as configured.
 func (s *Sender) inDoubt(f *flight, r span, a braze.Answer, done answer) bool {
@@ -222,7 +225,7 @@ func (s *Sender) inDoubt(f *flight, r span, a braze.Answer, done answer) bool {
 			clear = false
 			continue
 		}
-		f.outcomes[i] = outcome.Outcome{Kind: outcome.Refused, Reason: "in_doubt", Detail: "the request was sent and not answered; Braze may have it"}
+		f.outcomes[i] = outcome.Outcome{Kind: outcome.Refused, Reason: inDoubt, Detail: "the request was sent and not answered; Braze may have it"}
 		s.settler.settle(f.loads[i].item, f.outcomes[i], done)
 	}
 	return clear

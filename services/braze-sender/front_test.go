@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -26,7 +27,9 @@ type front struct {
 	sandbox *brazefake.Sandbox
 	mu      sync.Mutex
 	changed sync.Cond
-	wires   []wire
+	came    int    // how many requests
+	noted   int    // how many of them are answered
+	wires   []wire // that are answered, in the order in which they came
 	// instead is asked about every request before the sandbox is; nil, or the zero reply, lets the sandbox
 	// answer. It may block, which holds the request up.
 	instead func(w wire) reply
@@ -34,6 +37,7 @@ type front struct {
 
 // wire is a request as it came in, and the status that it was answered with; 0 for none.
 type wire struct {
+	Place  int // in the order in which requests came
 	Path   string
 	Body   string
 	Status int
@@ -146,6 +150,8 @@ func (f *front) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	}
 	w := wire{Path: r.URL.EscapedPath(), Body: string(body), At: time.Now()}
 	f.mu.Lock()
+	w.Place = f.came
+	f.came++
 	instead := f.instead
 	f.mu.Unlock()
 	var answer reply
@@ -213,7 +219,10 @@ func reset(rw http.ResponseWriter) {
 func (f *front) note(w wire) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.wires = append(f.wires, w)
+	// The client may have the answer, and have sent the next request, before we come to this.
+	at, _ := slices.BinarySearchFunc(f.wires, w, func(a, b wire) int { return a.Place - b.Place })
+	f.wires = slices.Insert(f.wires, at, w)
+	f.noted++
 	f.changed.Broadcast()
 }
 
@@ -224,10 +233,14 @@ func (f *front) script(instead func(w wire) reply) {
 	f.instead = instead
 }
 
-// seen are the requests so far, in the order in which they were answered, and forgets them.
+// seen are the requests that have been answered so far, in the order in which they came; they are forgotten
+// then. None may be under way for long.
 func (f *front) seen() []wire {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	for f.noted < f.came {
+		f.changed.Wait()
+	}
 	wires := f.wires
 	f.wires = nil
 	return wires
@@ -249,7 +262,8 @@ func (f *front) await(t *testing.T, what string, cond func(wires []wire) bool) {
 	}
 }
 
-// accepted are the things that Braze was asked for and took, by user, in the order of the answers.
+// accepted are the things that Braze was asked for and took, by user, in the order in which
+// they came.
 func accepted(t *testing.T, wires []wire) map[string][]thing {
 	t.Helper()
 	byUser := map[string][]thing{}

@@ -78,20 +78,24 @@ func (s *Sender) tellKafka(flowing bool) {
 	s.log.Error().Err(err).Msg("Kafka does not take receipts")
 }
 
-// tellHealth turns readiness red while an operator has to act.
+// tellHealth turns readiness red while an operator has to act, and names every endpoint that is stopped.
 func (s *Sender) tellHealth() {
 	var stopped error
-	for _, out := range s.lines.outlets {
-		if out.gate.stopped != nil {
-			stopped = errors.Join(stopped, out.gate.stopped)
+	for _, e := range braze.Endpoints() {
+		if err := s.lines.outlets[e].gate.stopped; err != nil {
+			stopped = errors.Join(stopped, err)
 		}
 	}
-	if (stopped == nil) == s.letIn {
+	words := ""
+	if stopped != nil {
+		words = stopped.Error()
+	}
+	if words == s.stopped {
 		return
 	}
-	s.letIn = stopped == nil
+	s.stopped = words
 	s.health.Set("braze", stopped)
-	if s.letIn {
+	if stopped == nil {
 		s.log.Info().Msg("Braze lets us in again")
 	} else {
 		s.log.Error().Err(stopped).Msg("Braze does not let us in")

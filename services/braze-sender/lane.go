@@ -34,6 +34,9 @@ type lane struct {
 	flow   flow
 	orders orders
 
+	round  uint64 // of looking for a line; pools remember the last in which they were found empty
+	passes uint64 // likewise, of noting who was passed
+
 	// Until calm the attributes that an earlier owner of our users wrote may not have been applied.
 	calm    atomic.Int64 // Unix nanoseconds
 	leaveMu sync.Mutex
@@ -303,11 +306,11 @@ func (l *lane) choose(now time.Time) (_ *line, next time.Time) {
 			next = at
 		}
 	}
-	var spent *pool // found empty just now
+	l.round++
 	for {
 		var best *line
 		for _, ln := range l.lines {
-			if ln.outlet.pool == spent || !l.mayGo(ln, now, soon) {
+			if ln.outlet.pool.spent == l.round || !l.mayGo(ln, now, soon) {
 				continue
 			}
 			if best == nil || ln.before(best) {
@@ -325,7 +328,7 @@ func (l *lane) choose(now time.Time) (_ *line, next time.Time) {
 		p := best.outlet.pool
 		if wait := p.quota.Take(now); wait > 0 {
 			soon(now.Add(wait))
-			spent = p
+			p.spent = l.round
 			continue
 		}
 		p.passed[rank(best.priority)] = 0
@@ -336,10 +339,15 @@ func (l *lane) choose(now time.Time) (_ *line, next time.Time) {
 	}
 }
 
-// mayGo reports whether a line has a request that is full or due, and may send it now. Where only time
-// keeps it, soon is told until when.
+// mayGo reports whether a line has a request that may be sent now. Where only time keeps it, soon is told
+// until when.
 func (l *lane) mayGo(ln *line, now time.Time, soon func(time.Time)) bool {
-	if ln.ready.len() == 0 || len(l.flights) >= l.room(ln.priority) {
+	return len(l.flights) < l.room(ln) && l.wants(ln, now, soon)
+}
+
+// wants reports whether a line has a request that is full or due, and whether its endpoint is open.
+func (l *lane) wants(ln *line, now time.Time, soon func(time.Time)) bool {
+	if ln.ready.len() == 0 {
 		return false
 	}
 	if due := ln.ready.first().readySince.Add(l.s.config.Sender.Linger); ln.pending < ln.most && due.After(now) {
@@ -355,11 +363,14 @@ func (l *lane) mayGo(ln *line, now time.Time, soon func(time.Time)) bool {
 	return true
 }
 
-// room is how many requests may be under way when another of the priority starts: the less urgent leave
-// some for the more urgent.
-func (l *lane) room(p routes.Priority) int {
+// room is how many requests may be under way when another of a line's starts: the less urgent leave some
+// for the more urgent, unless it is their turn.
+func (l *lane) room(ln *line) int {
 	all := l.s.config.Sender.InFlight
-	switch p {
+	if ln.passedOver() {
+		return all
+	}
+	switch ln.priority {
 	case routes.Urgent:
 		return all
 	case routes.Backfill:
@@ -369,31 +380,32 @@ func (l *lane) room(p routes.Priority) int {
 	return max(1, all-all/16)
 }
 
+// passedOver reports whether so many others have passed that it is the turn of the line's priority.
+func (ln *line) passedOver() bool { return ln.outlet.pool.passed[rank(ln.priority)] >= reserve }
+
 // before reports whether a line goes before another. Each priority that others have passed too often
 // has its turn; otherwise the most urgent goes first, and of equals the one that has waited longest.
 func (ln *line) before(other *line) bool {
-	mine, theirs := rank(ln.priority), rank(other.priority)
-	if mine != theirs && ln.outlet.pool == other.outlet.pool {
-		p := ln.outlet.pool
-		if a, b := p.passed[mine] >= reserve, p.passed[theirs] >= reserve; a != b {
-			return a
-		}
+	if a, b := ln.passedOver(), other.passedOver(); a != b {
+		return a
 	}
-	if mine != theirs {
+	if mine, theirs := rank(ln.priority), rank(other.priority); mine != theirs {
 		return mine < theirs
 	}
 	return ln.ready.first().readySince.Before(other.ready.first().readySince)
 }
 
-// pass notes that a line went before others of its pool.
+// pass notes that a line went before others that could have gone as well: they share its budget, or at
+// least the number of requests that may be under way.
 func (l *lane) pass(best *line, now time.Time) {
-	p := best.outlet.pool
-	var seen [priorities]bool
+	l.passes++
 	for _, ln := range l.lines {
-		if r := rank(ln.priority); ln.priority != best.priority && ln.outlet.pool == p && !seen[r] && l.mayGo(ln, now, func(time.Time) {}) {
-			seen[r] = true
-			p.passed[r]++
+		p, r := ln.outlet.pool, rank(ln.priority)
+		if ln.priority == best.priority || p.spent == l.round || p.noted[r] == l.passes || !l.wants(ln, now, func(time.Time) {}) {
+			continue
 		}
+		p.noted[r] = l.passes
+		p.passed[r]++
 	}
 }
 
@@ -404,8 +416,9 @@ func (l *lane) pack(ln *line, now time.Time) *flight {
 	f.why = "linger"
 	for ln.ready.len() > 0 {
 		u := ln.ready.pop()
-		if u.suspect() {
-			if len(f.loads) > 0 { // it travels alone, in the next one
+		alone := u.suspect()
+		if alone {
+			if len(f.loads) > 0 { // it travels in the next one
 				ln.ready.pushFront(u)
 				break
 			}
@@ -430,7 +443,7 @@ func (l *lane) pack(ln *line, now time.Time) *flight {
 			u.notBefore = until
 			l.rest(u, now)
 		}
-		if why == roomEnds || r.total == 0 {
+		if why == roomEnds || r.total == 0 || alone {
 			f.why = "full"
 			break
 		}
@@ -455,7 +468,7 @@ func (l *lane) land(f *flight, now time.Time) {
 	out.gate.learn(f, now)
 	l.s.tellHealth()
 	for i := range f.loads {
-		if o := f.loads[i].order; o != nil && f.outcomes[i].Kind == outcome.Refused {
+		if o := f.loads[i].order; o != nil && f.outcomes[i].Kind == outcome.Refused && f.outcomes[i].Reason != inDoubt {
 			l.orders.states.remove(o.state) // it may be said again, and then count
 		}
 	}
@@ -498,7 +511,11 @@ func (l *lane) underWay(parts []*stream.Partition) bool {
 func (l *lane) collect(f *flight, sh share) []*item {
 	var back []*item
 	for i := sh.from; i < sh.to; i++ {
-		if it := f.loads[i].item; f.deferred[i] && !l.gone[it.delivery.Partition()] {
+		switch it := f.loads[i].item; {
+		case !f.deferred[i]:
+		case l.gone[it.delivery.Partition()]:
+			l.orders.unsay(it)
+		default:
 			back = append(back, it)
 		}
 	}
@@ -529,7 +546,9 @@ func (l *lane) forgetGone(u *user) {
 	var kept []*item
 	before := u.objects
 	for u.first != nil {
-		if it := u.pop(); !l.gone[it.delivery.Partition()] {
+		if it := u.pop(); l.gone[it.delivery.Partition()] {
+			l.orders.unsay(it)
+		} else {
 			kept = append(kept, it)
 		}
 	}

@@ -41,6 +41,8 @@ type pool struct {
 	quota *quota.Quota
 	// passed counts, by priority, the requests that went before somebody who could have gone as well.
 	passed [priorities]int
+	noted  [priorities]uint64 // when that was counted last, by the lane's passes
+	spent  uint64             // the round in which the lane found it empty
 }
 
 // priorities is how many there are.

@@ -17,7 +17,10 @@ type order struct {
 	id     uint64 // hash of the customer and the order
 	state  uint64 // hash of all that is said: shops report the same state again and again
 	places bool   // the order begins with it
-	undoes bool   // it is a refund or a cancellation, which makes no sense before the order
+	// replayed says that somebody had the record sent once more, on purpose: it neither says the same
+	// again nor waits.
+	replayed bool
+	undoes   bool // it is a refund or a cancellation, which makes no sense before the order
 }
 
 // orderOf returns what a commerce event says of an order, nil when it is about none.
@@ -109,10 +112,10 @@ func linkOf(e *event.Event) *order {
 // admit decides about a record of an order: it may go, it says nothing new, or it waits for the order.
 func (o *orders) admit(it *item, now time.Time) (goes, waits bool) {
 	ord := it.order
-	if o.states.has(ord.state) {
+	if o.states.has(ord.state) && !ord.replayed {
 		return false, false
 	}
-	if ord.undoes && o.wait > 0 && !o.placed.has(ord.id) && len(o.held) < maxHeldBack {
+	if ord.undoes && !ord.replayed && o.wait > 0 && !o.placed.has(ord.id) && len(o.held) < maxHeldBack {
 		o.held = append(o.held, heldBack{it, now.Add(o.wait)})
 		return false, true
 	}
@@ -154,6 +157,17 @@ func (o *orders) take(match func(heldBack) bool) (taken []*item) {
 	clear(o.held[len(kept):])
 	o.held = kept
 	return taken
+}
+
+// unsay forgets what a record said that goes away unsent: whoever reads it again is to send it.
+func (o *orders) unsay(it *item) {
+	if it.order == nil {
+		return
+	}
+	o.states.remove(it.order.state)
+	if it.order.places {
+		o.placed.remove(it.order.id)
+	}
 }
 
 // forget drops the records of partitions that are gone.

@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/sluicehq/sluice/pkg/braze"
+	"github.com/sluicehq/sluice/services/braze-sender/routes"
 )
 
 // asking is a record that asks for objects of the arrays, in that order: a, e and p.
@@ -90,14 +91,62 @@ func requestsOf(t *testing.T, u *user, ln *line) (requests []string) {
 // TestARecordThatAsksForMoreThanARequestHoldsTakesSeveral: an order of two hundred lines may be as many
 // purchases.
 func TestARecordThatAsksForMoreThanARequestHoldsTakesSeveral(t *testing.T) {
-	for name, blame := range map[string]uint8{"in company": 0, "suspected and alone": tooMuchBlame} {
-		t.Run(name, func(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		blame uint8
+		want  int
+	}{{"in company", 0, 3}, {"suspected, and so alone", tooMuchBlame, 4}} {
+		t.Run(c.name, func(t *testing.T) {
 			u, ln := &user{}, live(10, false)
 			u.push(asking(ln, "1", "ppppppppppppppppppppppp")) // 23
 			u.push(asking(ln, "2", "p"))
-			u.first.blame = blame
-			if got := requestsOf(t, u, ln); len(got) != 3 {
-				t.Errorf("%d requests, want 3: %q", len(got), got)
+			u.first.blame = c.blame
+			if got := requestsOf(t, u, ln); len(got) != c.want {
+				t.Errorf("%d requests, want %d: %q", len(got), c.want, got)
+			}
+		})
+	}
+}
+
+// readyLane is a lane in which users wait with a record each; the first of them is suspected of making
+// requests fail.
+func readyLane(t *testing.T, records []func(ls *lines) *item) (*lane, *line) {
+	t.Helper()
+	s := &Sender{lines: newLines(braze.Config{MaxObjects: 75}, Options{}), config: Config{Sender: Options{InFlight: 1}}}
+	l := newLane(s)
+	now := time.Now()
+	for i, r := range records {
+		u := &user{key: fmt.Sprint(i + 1)}
+		u.push(r(s.lines))
+		if i == 0 {
+			u.first.blame = tooMuchBlame
+		}
+		l.markReady(u, now)
+	}
+	return l, s.lines.track[rank(routes.Live)]
+}
+
+func TestASuspectTravelsAloneHoweverManyRequestsItsRecordAsksFor(t *testing.T) {
+	single := func(ls *lines) *item { return asking(ls.track[rank(routes.Live)], "single", "e") }
+	for name, first := range map[string]func(ls *lines) *item{
+		"one object": single,
+		"an event and a campaign": func(ls *lines) *item {
+			it := asking(ls.track[rank(routes.Live)], "first", "ee")
+			it.parts[1].line = ls.find(lineKey{endpoint: braze.CampaignsTriggerSend})
+			return it
+		},
+		"an event behind a purchase": func(ls *lines) *item { return asking(ls.track[rank(routes.Live)], "first", "pe") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			l, ln := readyLane(t, []func(ls *lines) *item{first, single, single})
+			if f := l.pack(ln, time.Now()); len(f.loads) != 1 {
+				t.Errorf("the request carries %q, want the suspect alone", names(f.loads))
+			}
+			if f := l.pack(ln, time.Now()); len(f.loads) != 2 {
+				t.Errorf("the next request carries %q, want both others", names(f.loads))
+			}
+			if ln.pending != 0 || ln.ready.len() != 0 {
+				t.Errorf("%d objects of %d users are left", ln.pending, ln.ready.len())
 			}
 		})
 	}

@@ -16,7 +16,7 @@ func (s *Sender) routePerson(it *item, d *drafts) outcome.Outcome {
 		return *refusal
 	}
 	action := &routes.Action{}
-	if d.backfill {
+	if d.notes.backfill {
 		action.Priority = routes.Backfill
 	}
 	var body braze.Body

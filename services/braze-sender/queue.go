@@ -164,8 +164,8 @@ func (u *user) share(loads []load, ln *line, r *room, now, calm time.Time) (_ []
 	for it := u.first; it != nil; it = u.first {
 		left0 := it.left()
 		n := 0
-		for n < len(left0) && left0[n].line == ln && (n == 0 || ln.arrays && left0[n-1].array <= left0[n].array) {
-			n++
+		for n < len(left0) && left0[n].line == ln && (n == 0 || ln.arrays && left0[n].array >= max(left0[n-1].array, braze.Events)) {
+			n++ // attributes can only be the first: behind anything they would be applied before it
 		}
 		if n == 0 {
 			return loads, orderEnds, until // its turn comes in another line

@@ -185,6 +185,32 @@ func TestARecordOfSeveralRequestsGoesStepByStep(t *testing.T) {
 	}
 }
 
+func TestTwoAttributesObjectsOfOneRecordGoOneByOne(t *testing.T) {
+	ln := live(75, false)
+	it := record(t, ln, "1", `{"subscription_groups":[]}`, false)
+	it.parts = append(it.parts, record(t, ln, "1", `{"plan":"gold"}`, true).parts...)
+	u := &user{}
+	u.push(it)
+	for i, want := range []string{
+		`{"attributes":[{"external_id":"u","subscription_groups":[]}]}`,
+		`{"attributes":[{"external_id":"u","plan":"gold"}],"events":[{"event":"1"}]}`,
+	} {
+		r := ln.room(false)
+		f := &flight{line: ln}
+		f.loads, _, _ = u.share(nil, ln, &r, time.Now(), time.Time{})
+		if len(f.loads) != 1 {
+			t.Fatalf("request %d carries %v", i+1, names(f.loads))
+		}
+		f.encode(span{0, 1})
+		if got := string(f.body); got != want {
+			t.Errorf("request %d:\n got %s\nwant %s", i+1, got, want)
+		}
+		if it.done = f.loads[0].to; int(it.done) < len(it.parts) {
+			u.putBack([]*item{it})
+		}
+	}
+}
+
 // FuzzShare moves random queues through requests until nothing is left: nothing is lost, nothing is
 // doubled, no request is over its limit, and what Braze makes of the requests, applying attributes
 // before events, is what the queue said.

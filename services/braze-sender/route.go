@@ -3,6 +3,7 @@ package brazesender
 import (
 	"bytes"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -22,7 +23,7 @@ type drafts struct {
 	now      time.Time
 	event    event.Event    // the record at hand
 	commerce event.Commerce // likewise, one of commerce.events
-	backfill bool           // likewise: whatever happens now goes before it
+	notes    notes          // likewise
 	parts    []part
 	bytes    []byte
 }
@@ -63,7 +64,7 @@ func (s *Sender) route(it *item, d *drafts) outcome.Outcome {
 	if e.OccurredAt.After(d.now) {
 		e.OccurredAt = d.now // as Braze would: a customer's clock may be ahead
 	}
-	return s.plan(it, d, routes.Record{Event: e, Backfill: d.backfill})
+	return s.plan(it, d, routes.Record{Event: e, Backfill: d.notes.backfill})
 }
 
 // routeCommerce is route for a commerce event.
@@ -78,24 +79,39 @@ func (s *Sender) routeCommerce(it *item, d *drafts) outcome.Outcome {
 	if c.OccurredAt.After(d.now) {
 		c.OccurredAt = d.now
 	}
-	what := s.plan(it, d, routes.Record{Commerce: c, Backfill: d.backfill})
+	what := s.plan(it, d, routes.Record{Commerce: c, Backfill: d.notes.backfill})
 	if what == send {
-		it.order = orderOf(c)
+		if it.order = orderOf(c); it.order != nil {
+			it.order.replayed = d.notes.replayed
+		}
 	}
 	return what
 }
 
 var integrationDisabled = outcome.Outcome{Kind: outcome.Skipped, Reason: "integration_disabled", Detail: "the source asked that Braze should not see this event"}
 
-// isBackfill reports whether a record is one of many that are sent once more, or late: whatever is
-// happening now goes before it.
-func isBackfill(headers []stream.Header) bool {
+// notes are what a record's headers say of how it is to be treated.
+type notes struct {
+	backfill bool // whatever is happening now goes before it
+	replayed bool // somebody had it sent once more, on purpose
+	done     int  // parts that Braze had before it was refused
+}
+
+// readNotes reads them. Others' headers, and nonsense in ours, are passed over.
+func readNotes(headers []stream.Header) (n notes) {
 	for _, h := range headers {
-		if h.Key == "replayed-from" || h.Key == "priority" && string(h.Value) == "backfill" {
-			return true
+		switch h.Key {
+		case "replayed-from":
+			n.replayed, n.backfill = true, true
+		case "priority":
+			n.backfill = n.backfill || string(h.Value) == "backfill"
+		case partsDone:
+			if done, err := strconv.Atoi(string(h.Value)); err == nil {
+				n.done = max(done, 0)
+			}
 		}
 	}
-	return false
+	return n
 }
 
 // plan asks the routes what becomes of a record, and makes its parts.

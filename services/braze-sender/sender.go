@@ -96,8 +96,8 @@ type Sender struct {
 	recall        recall
 	parking       parking
 	requestIDs    requestIDs
-	letIn         bool // what readiness was told of Braze; the lane's goroutine owns it
-	flowing       bool // likewise, of Kafka
+	stopped       string // what readiness was told of Braze; the lane's goroutine owns it
+	flowing       bool   // likewise, of Kafka
 
 	consumer *stream.Consumer
 	closers  []func()
@@ -147,7 +147,6 @@ func Open(ctx context.Context, c Config, p *daemon.Process) (daemon.Service, err
 		commerceTopic: c.Kafka.Topic(schema.CommerceEvents),
 		client:        client,
 		requestIDs:    newRequestIDs(),
-		letIn:         true,
 		flowing:       true,
 		closers:       []func(){receipts.Close, letters.Close},
 	}

@@ -3,6 +3,8 @@ package brazesender
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -268,17 +270,26 @@ func fit(text string) string {
 // given beside it.
 func fitKey(key []byte) []byte { return key[:min(len(key), maxID)] }
 
+// partsDone is a header that says how many parts of a record are done: a dead letter's, and a replay's.
+const partsDone = "parts-done"
+
+func isPartsDone(h stream.Header) bool { return h.Key == partsDone }
+
 func (it *item) letter(what outcome.Outcome) deadletter.Letter {
 	now := time.Now()
 	first := now
 	if it.first != 0 {
 		first = time.Unix(0, it.first)
 	}
+	headers := it.delivery.Headers()
+	if it.done > 0 { // whoever replays it must not have Braze do these again
+		headers = append(slices.Clip(slices.DeleteFunc(slices.Clone(headers), isPartsDone)), stream.Header{Key: partsDone, Value: strconv.AppendInt(nil, int64(it.done), 10)})
+	}
 	return deadletter.Letter{
 		Reason: what.Reason, Detail: what.Detail,
 		OriginTopic: it.delivery.Partition().Topic, OriginPartition: it.delivery.Partition().Number, OriginOffset: it.delivery.Offset(),
 		AppendedAt: it.delivery.AppendedAt(),
-		Key:        it.delivery.Key(), Value: it.delivery.Value(), Headers: it.delivery.Headers(),
+		Key:        it.delivery.Key(), Value: it.delivery.Value(), Headers: headers,
 		EventID: it.id, Attempts: int(it.attempts), FirstAttemptAt: first, LastAttemptAt: now,
 	}
 }

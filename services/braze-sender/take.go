@@ -81,11 +81,13 @@ func (s *Sender) decode(ctx context.Context, lent []stream.Delivery) []*item {
 		if !settleAfterReceipt {
 			d.Settle(ledger.NoReceipt)
 		}
-		if what == send && known && receipt.parts < len(it.parts) {
-			it.done = uint16(receipt.parts) // Braze has had the first of them from an earlier owner
-			d.Mark(receipt.offset)
-		}
 		if what == send {
+			// Braze has had the first parts from an earlier owner, or before the record was refused. One
+			// is left in any case: the routes may have changed since.
+			it.done = uint16(min(max(receipt.parts, drafts.notes.done), len(it.parts)-1))
+			if known {
+				d.Mark(receipt.offset)
+			}
 			items = append(items, it)
 			continue
 		}
@@ -110,7 +112,7 @@ func (s *Sender) known(d stream.Delivery) bool {
 func (s *Sender) read(ctx context.Context, it *item, d *drafts) (what outcome.Outcome, err error) {
 	var userID string
 	lent := it.delivery
-	d.backfill = isBackfill(lent.Headers())
+	d.notes = readNotes(lent.Headers())
 	if s.isCommerce(lent) {
 		if userID, err = s.commerce.Decode(ctx, lent.Value(), &d.commerce); err == nil {
 			it.id = d.commerce.ID
