@@ -39,9 +39,10 @@ var arrows = map[string]string{
 	"pkg/topics":            "pkg/stream pkg/registry pkg/schema pkg/retry",
 
 	// Destinations.
-	"pkg/braze":                   "pkg/config pkg/quota pkg/braze/internal/jsonscan",
-	"pkg/braze/brazefake":         "pkg/braze pkg/quota pkg/braze/internal/jsonscan",
-	"pkg/braze/internal/jsonscan": "",
+	"pkg/braze":                    "pkg/config pkg/quota pkg/braze/internal/jsonscan pkg/braze/internal/ecommerce",
+	"pkg/braze/brazefake":          "pkg/braze pkg/quota pkg/braze/internal/jsonscan pkg/braze/internal/ecommerce",
+	"pkg/braze/internal/ecommerce": "pkg/braze/internal/jsonscan",
+	"pkg/braze/internal/jsonscan":  "",
 
 	// What every process does, and what tests need.
 	"pkg/daemon":                  "pkg/config",

@@ -1,16 +1,25 @@
-// Package brazefake is a Braze that runs anywhere: an [http.Handler] that answers /users/track as
-// strictly as the documentation says Braze does, remembers what it was told, suffers the mishaps it is
-// asked to suffer, and watches over the manners of its client.
+// Package brazefake is a Braze that runs anywhere: an [http.Handler] that answers every endpoint of
+// [braze.Endpoints] as strictly as the documentation says Braze does, remembers what it was told, suffers
+// the mishaps it is asked to suffer, and watches over the manners of its client.
 //
-// A call's way:
+// A call's way to /users/track:
 //
-//	auth.go, window.go   may this be asked at all, and is there quota left?      401 403 404 415 429
+//	gate.go, auth.go, window.go   may this be asked at all, and is there quota left?   401 403 404 415 429
 //	object.go            the body taken apart, each object once                  400 413
 //	inflight.go          is one of its users in another call still under way?    a violation
 //	mishap.go            what goes wrong, before or after applying               5xx, a dropped connection
 //	attributes.go, events.go, ecommerce.go   the rules for single objects        201 with errors
 //	apply.go, people.go, profile.go, operators.go   what it does to profiles, now or later
 //	received.go          what came in, and what became of it
+//
+// All others (calls.go) go through the same gate, flights and mishaps. Between them stands the planner of
+// the endpoint, which looks at the body (form.go) and says what will be done:
+//
+//	trigger.go, message.go, transactional.go   what is sent, and to whom             sends.go
+//	subscribe.go                               states of users and of addresses      subscriptions.go
+//	identify.go, mergecall.go, rename.go, delete.go   who is who                     merging.go, changes.go
+//	export.go                                  what is known
+//	catalogcreate.go, catalogcalls.go          catalogs and their items              catalogs.go, catalogitem.go
 //
 // What can be asked about it all, and turned while it runs, is under /_sandbox/: inspect.go, knobs.go
 // and page.go.
@@ -19,10 +28,15 @@
 //
 //   - an item's index counts from 0; "…_processed" counts the objects that were not refused
 //   - a body without objects, or one that is gzipped, is refused (400 and 415)
-//   - an array that is no array is refused with the whole request, an object that is no object alone
+//   - an array that is no array is refused with the whole request, an object that is no object alone;
+//     of the other endpoints one bad recipient, user or item is refused with all the others
 //   - a refused request does not use up quota, except by a 429 nothing is ever refused for quota
-//   - windows of quota are fixed, and begin at multiples of their length
+//   - windows of quota are fixed, and begin at multiples of their length: an hour's with the clock's
 //   - an event may be as old as it likes
+//   - "deleted" counts the users that were named; a rename names the new ids
+//   - an external_send_id that is taken is answered as the first time, and as queued until that is done
+//   - what a catalog accepts and cannot do comes to nothing: creating what is there, changing what is not
+//   - a member that is not documented is ignored, but for /users/merge, and noted as a violation
 package brazefake
 
 import (

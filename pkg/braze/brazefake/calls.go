@@ -2,13 +2,11 @@ package brazefake
 
 import (
 	"bytes"
-	"encoding/json"
+	"context"
 	"errors"
 	"net/http"
 	"slices"
 	"strings"
-	"sync"
-	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
 
@@ -123,11 +121,33 @@ func (s *Sandbox) treatCall(c *call, w http.ResponseWriter, r *http.Request) rep
 		}
 	}
 	p, refusal := planners[c.endpoint](s, c, r, body)
-	if c.items = p.items; refusal.status != 0 {
+	c.items = p.items
+	if s.options.Forget {
+		return s.countCall(r.Context(), c, &p, refusal)
+	}
+	if refusal.status != 0 {
 		s.calls.add(c, r, body, p.users, refusal.status)
 		return refusal
 	}
 	return s.carryOutCall(c, r, &p, body)
+}
+
+// countCall is the whole treatment when everything is to be forgotten.
+func (s *Sandbox) countCall(ctx context.Context, c *call, p *plan, refusal reply) reply {
+	if refusal.status != 0 {
+		return refusal
+	}
+	if c.mishap = c.knobs.throwBefore(c.dice); c.mishap.happened() {
+		return fault(c.mishap.status)
+	}
+	wait(ctx, between(c.dice, c.knobs.LatencyMin, c.knobs.LatencyMax))
+	if c.mishap = c.knobs.throwAfter(c.dice); c.mishap.happened() {
+		return fault(c.mishap.status)
+	}
+	if p.answer != nil {
+		p.body = p.answer()
+	}
+	return reply{status: p.status, body: p.body}
 }
 
 // carryOutCall does what is planned and finds the answer, with whatever goes wrong before and after. Its
@@ -174,73 +194,4 @@ func (s *Sandbox) carryOutCall(c *call, r *http.Request, p *plan, body []byte) r
 	}
 	s.calls.add(c, r, body, p.users, p.status)
 	return reply{status: p.status, body: p.body}
-}
-
-// Call is a call to an endpoint other than those of /users/track, as it came in.
-type Call struct {
-	Request  int64           `json:"request"` // its number
-	At       time.Time       `json:"at"`
-	Endpoint string          `json:"endpoint"`
-	Path     string          `json:"path"`
-	Status   int             `json:"status"` // of the answer; 0 when the connection was dropped
-	Items    int             `json:"items"`
-	Users    []string        `json:"users,omitempty"`
-	Body     json.RawMessage `json:"body"`
-	Fate     Fate            `json:"fate,omitempty"` // empty when it was refused
-	Mishap   string          `json:"mishap,omitempty"`
-}
-
-// callLog is what came in; beyond limit the oldest are forgotten.
-type callLog struct {
-	limit int
-	mu    sync.Mutex
-	list  []Call
-}
-
-func (l *callLog) add(c *call, r *http.Request, body []byte, users []string, status int) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.list = bounded(append(l.list, Call{
-		Request: c.number, At: c.at, Endpoint: c.endpoint.String(), Path: r.URL.EscapedPath(), Status: status, Items: c.items,
-		Users: users, Body: body, Fate: c.fate, Mishap: c.mishap.String(),
-	}), l.limit)
-}
-
-// bounded is a list without its oldest entries; a limit of 0 is none.
-func bounded[T any](list []T, limit int) []T {
-	if limit > 0 && len(list) > limit {
-		return list[len(list)-limit:]
-	}
-	return list
-}
-
-func (l *callLog) last(n int, endpoint string) []Call {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return newest(l.list, n, func(c *Call) bool { return endpoint == "" || strings.Contains(c.Endpoint, endpoint) })
-}
-
-// newest are at most n entries that match, the newest first.
-func newest[T any](list []T, n int, matches func(*T) bool) []T {
-	out := []T{}
-	for i := len(list) - 1; i >= 0 && len(out) < n; i-- {
-		if matches(&list[i]) {
-			out = append(out, list[i])
-		}
-	}
-	return out
-}
-
-func (l *callLog) reset() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.list = nil
-}
-
-// Calls are the calls to endpoints other than those of /users/track, in the order in which they were
-// answered.
-func (s *Sandbox) Calls() []Call {
-	s.calls.mu.Lock()
-	defer s.calls.mu.Unlock()
-	return slices.Clone(s.calls.list)
 }

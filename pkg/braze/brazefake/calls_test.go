@@ -396,3 +396,17 @@ func TestWhatIsAskedAboutTheOtherEndpointsIsJSON(t *testing.T) {
 		t.Errorf("%d things left after a reset", n)
 	}
 }
+
+func TestASandboxThatForgetsAnswersAllTheSame(t *testing.T) {
+	s := brazefake.New(brazefake.Options{Forget: true})
+	c := serve(t, s, 10*time.Second)
+	if a := accepted(t, c, &braze.CampaignTrigger{CampaignID: "c", Recipients: to("a")}); a.DispatchID == "" {
+		t.Errorf("%+v", a)
+	}
+	if a := c.Call(t.Context(), braze.NewCall(nil, &braze.CampaignTrigger{CampaignID: "c"})); a.Verdict != braze.Malformed {
+		t.Errorf("%+v", a)
+	}
+	if n := len(s.Sends()) + len(s.Calls()); n != 0 || s.Stats().ByEndpoint["POST /campaigns/trigger/send"] != 2 {
+		t.Errorf("%d things are remembered; stats %+v", n, s.Stats())
+	}
+}

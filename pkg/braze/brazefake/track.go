@@ -5,10 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"math/rand/v2"
 	"net/http"
-	"strconv"
 	"sync"
 	"time"
 
@@ -37,13 +35,6 @@ type call struct {
 	flight   flight
 	mishap   mishap
 	fate     Fate
-}
-
-// reply is an answer to be written.
-type reply struct {
-	status  int
-	body    []byte
-	message string // for the log of requests
 }
 
 // track answers POST /users/track, and its siblings bulk and sync.
@@ -112,71 +103,6 @@ func (s *Sandbox) treat(c *call, w http.ResponseWriter, r *http.Request, buf *by
 		return answer, false
 	}
 	return s.carryOut(c)
-}
-
-// tooLarge refuses a body; /users/track/bulk answers 400 and not 413 (braze-docs: post_user_track_bulk).
-func (s *Sandbox) tooLarge(c *call) reply {
-	s.violations.add(fmt.Sprintf("request %d is larger than %d bytes", c.number, c.endpoint.MaxBody))
-	status := http.StatusRequestEntityTooLarge
-	if c.endpoint == braze.UsersTrackBulk {
-		status = http.StatusBadRequest
-	}
-	return fatal(status, fmt.Sprintf("the body is larger than %d MB", c.endpoint.MaxBody>>20))
-}
-
-// gate is what is asked before the body is read. The zero reply lets the request through.
-func (s *Sandbox) gate(c *call, h http.Header, r *http.Request) reply {
-	h.Set("X-Request-Id", "sandbox-"+strconv.FormatInt(c.number, 10))
-	if c.knobs.Down {
-		c.mishap = mishap{status: http.StatusServiceUnavailable}
-		return fault(c.mishap.status)
-	}
-	if r.Method != c.endpoint.Method {
-		h.Set("Allow", c.endpoint.Method)
-		return fatal(http.StatusMethodNotAllowed, "only "+c.endpoint.Method+" is allowed")
-	}
-	if status, message := s.authorize(r, c.endpoint.Permission); status != 0 {
-		return fatal(status, message)
-	}
-	if status, message := acceptable(r); status != 0 {
-		return fatal(status, message)
-	}
-	// Whether a send is a broadcast, and draws from another pool, its body says.
-	if !sendsMessages(c.endpoint) {
-		if answer := s.spend(c, h, c.endpoint.Pool); answer.status != 0 {
-			return answer
-		}
-	}
-	if chance(c.dice, c.knobs.P429) {
-		c.mishap = mishap{status: http.StatusTooManyRequests}
-		clearQuota(h)
-		limit := c.endpoint.Pool.Rate.Count
-		if rate := c.knobs.rateOf(c.endpoint.Pool); !rate.IsZero() {
-			limit = rate.Count
-		}
-		quotaHeaders(h, &c.knobs, limit, true, 0, c.at, c.at.Add(c.knobs.RetryAfter))
-		return fatal(http.StatusTooManyRequests, "Rate limit exceeded")
-	}
-	return reply{}
-}
-
-var errTooLarge = errors.New("too large")
-
-// readBody reads a body of at most that many bytes.
-func (s *Sandbox) readBody(w http.ResponseWriter, r *http.Request, buf *bytes.Buffer, most int64) ([]byte, error) {
-	// The deadline is lifted again because the server goes on reading, to learn when the client leaves.
-	conn := http.NewResponseController(w)
-	_ = conn.SetReadDeadline(time.Now().Add(bodyTimeout))
-	defer func() { _ = conn.SetReadDeadline(time.Time{}) }()
-	if n := r.ContentLength; n > 0 && n <= most {
-		buf.Grow(int(n) + bytes.MinRead)
-	}
-	_, err := buf.ReadFrom(io.LimitReader(r.Body, most+1))
-	if err == nil && int64(buf.Len()) > most {
-		_, _ = io.CopyN(io.Discard, r.Body, maxDrained)
-		return buf.Bytes(), errTooLarge
-	}
-	return buf.Bytes(), err
 }
 
 // count is the whole treatment when everything is to be forgotten.
@@ -339,79 +265,4 @@ func (s *Sandbox) note(c *call, answer reply) {
 		Number: c.number, At: c.at, Endpoint: c.endpoint.String(), Items: c.items, Status: answer.status, Bytes: c.size, Objects: c.counts, Refused: c.refused,
 		Fate: c.fate, Mishap: c.mishap.String(), Message: answer.message, Took: time.Since(c.at).Round(time.Microsecond).String(),
 	})
-}
-
-// accepted is the answer of an accepted request (braze-docs: post_user_track, recommended_events).
-func (c *call) accepted() reply {
-	status, message := http.StatusCreated, "success"
-	if c.endpoint == braze.UsersTrackBulk {
-		status = c.knobs.PlainStatus
-	}
-	if c.refused > 0 && c.refused == len(c.objects) && c.knobs.AllFailedStatus != http.StatusCreated {
-		status, message = c.knobs.AllFailedStatus, "no valid objects"
-	}
-	processed := c.counts
-	for i := range c.objects {
-		if c.objects[i].refusal != "" {
-			processed[c.objects[i].array]--
-		}
-	}
-	body := append(make([]byte, 0, 128), `{"message":"`...)
-	body = append(append(body, message...), '"')
-	for a, sent := range c.present {
-		if sent {
-			body = append(append(append(body, `,"`...), braze.Array(a).String()...), `_processed":`...)
-			body = strconv.AppendInt(body, int64(processed[a]), 10)
-		}
-	}
-	if c.refused > 0 {
-		body = append(body, `,"errors":[`...)
-		for i := range c.objects {
-			o := &c.objects[i]
-			if o.refusal == "" {
-				continue
-			}
-			body = append(strconv.AppendInt(append(body, `{"index":`...), int64(o.index), 10), `,"input_array":"`...)
-			body = append(append(body, o.array.String()...), `","type":`...)
-			body = append(braze.AppendString(body, o.refusal), `},`...)
-		}
-		body[len(body)-1] = ']'
-	}
-	return reply{status: status, body: append(body, '}')}
-}
-
-// fatal refuses a whole request.
-func fatal(status int, message string) reply {
-	body := append(braze.AppendString([]byte(`{"message":`), message), '}')
-	if message == errNotJSON.Error() {
-		body = append(braze.AppendString([]byte(`{"error":`), message), '}')
-	}
-	return reply{status: status, body: body, message: message}
-}
-
-// fault is the answer of a server that cannot, or of the gateway before it.
-func fault(status int) reply {
-	text := http.StatusText(status)
-	if status == http.StatusBadGateway || status == http.StatusGatewayTimeout {
-		return reply{status: status, body: []byte("<html><title>" + text + "</title></html>"), message: text}
-	}
-	return fatal(status, text)
-}
-
-// write writes the answer, and reports whether it went through to the client as far as we can tell.
-func (s *Sandbox) write(w http.ResponseWriter, c *call, answer reply) bool {
-	if c.mishap.drop {
-		return false
-	}
-	h := w.Header()
-	h.Set("Content-Type", "application/json")
-	if len(answer.body) > 0 && answer.body[0] == '<' {
-		h.Set("Content-Type", "text/html")
-	}
-	h.Set("Content-Length", strconv.Itoa(len(answer.body)))
-	w.WriteHeader(answer.status)
-	if _, err := w.Write(answer.body); err != nil {
-		return false
-	}
-	return s.options.Forget || http.NewResponseController(w).Flush() == nil
 }

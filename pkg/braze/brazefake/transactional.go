@@ -46,7 +46,7 @@ func (s *Sandbox) planTransactional(c *call, r *http.Request, body []byte) (plan
 	}
 	p.body = success("dispatch_id", quoted(send.DispatchID), "status", `"sent"`,
 		"metadata", `{"external_send_id":`+quoted(external)+`,"campaign_api_id":`+quoted(id)+`,"received_at":`+quoted(c.at.UTC().Format("2006-01-02T15:04:05.000-07:00"))+`}`)
-	p.apply = func() { s.sendTo(c, send, properties, []recipient{to}, false) }
+	p.apply = func() { s.sendTo(send, properties, []recipient{to}, false) }
 	if external == "" {
 		return p, reply{}
 	}
