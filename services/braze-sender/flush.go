@@ -111,6 +111,9 @@ func (s *Sender) try(ctx context.Context, f *flight, r span) (done answer, clear
 	f.encode(r)
 	a := s.call(ctx, f)
 	f.verdict, f.status, f.message = a.Verdict, a.Status, a.Message
+	if f.message == "" && a.Err != nil {
+		f.message = a.Err.Error()
+	}
 	f.hint = a.Hint
 	done = answer{at: time.Now(), endpoint: f.line.outlet.endpoint.Path, status: a.Status, requestID: s.requestIDs.next(), latency: a.Latency}
 
@@ -129,8 +132,12 @@ func (s *Sender) try(ctx context.Context, f *flight, r span) (done answer, clear
 
 // accepted reads the verdict of every object: those named in the answer failed, the others are in.
 func (s *Sender) accepted(f *flight, r span, a braze.Answer, done answer) bool {
+	words := a.Notice // such as that a Canvas is paused: Braze has taken what it will not send
+	if a.Duplicate {
+		words = "Braze had this external_send_id already"
+	}
 	for i := r.from; i < r.to; i++ {
-		f.outcomes[i] = outcome.Outcome{Kind: outcome.Delivered}
+		f.outcomes[i] = outcome.Outcome{Kind: outcome.Delivered, Detail: words}
 	}
 	for _, e := range a.Items {
 		refs := f.refs[e.Array]

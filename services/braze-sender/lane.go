@@ -342,7 +342,13 @@ func (l *lane) choose(now time.Time) (_ *line, next time.Time) {
 // mayGo reports whether a line has a request that may be sent now. Where only time keeps it, soon is told
 // until when.
 func (l *lane) mayGo(ln *line, now time.Time, soon func(time.Time)) bool {
-	return len(l.flights) < l.room(ln) && l.wants(ln, now, soon)
+	return len(l.flights) < l.room(ln) && !l.crowded(ln) && l.wants(ln, now, soon)
+}
+
+// crowded reports whether a line's endpoint has as many requests under way as it may: one that hangs must
+// not take all there are.
+func (l *lane) crowded(ln *line) bool {
+	return !ln.arrays && ln.outlet.flights >= max(1, l.s.config.Sender.InFlight/2)
 }
 
 // wants reports whether a line has a request that is full or due, and whether its endpoint is open.

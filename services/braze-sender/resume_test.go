@@ -187,3 +187,23 @@ func TestARecordThatIsPartlyThereAndThenRefusedSaysSo(t *testing.T) {
 		t.Errorf("%d sends after the replay, want the campaign and the Canvas", n)
 	}
 }
+
+func TestAPausedCanvasIsToldInTheReceipt(t *testing.T) {
+	t.Parallel()
+	s := newSandboxScene(t, brazefake.Options{Campaigns: map[string]brazefake.Campaign{"x-1": {Kind: brazefake.Canvas, State: brazefake.Paused}}})
+	s.route(t, `
+routes:
+  - name: welcome
+    match: {topic: customer.events, event: happened}
+    send:
+      - canvas: {id: x-1}
+`)
+	s.produce(t, newEvent("u", 0))
+	r := s.start(t)
+	slips := byID(s.awaitSettled(t))
+	r.drain(t)
+	s.assertLaw(t, map[outcome.Kind]int{outcome.Delivered: 1})
+	if slip := slips["u-0"]; !strings.Contains(slip.Outcome.Detail, "paused") {
+		t.Errorf("Braze took it and sends nothing; the receipt says %q", slip.Outcome.Detail)
+	}
+}
