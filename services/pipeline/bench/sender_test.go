@@ -58,18 +58,24 @@ func BenchmarkSenderAllLanes(b *testing.B) {
 	s := newStage(b)
 	for b.Loop() {
 		prefix := "bench-" + strings.ToLower(rand.Text()[:8]) + "."
-		s.fillWith(b, prefix, w, func(i int, e *event.Event, r *stream.Record) {
+		fill := func(i int, e *event.Event, r *stream.Record) {
 			switch {
 			case i%w.Users%10 == 0:
 				e.Name = "Payment Failed"
 			case i%w.Users%10 < 4: // a user's events are all of one kind: none has to wait for another
 				r.Headers = []stream.Header{{Key: "priority", Value: []byte("backfill")}}
 			}
-		})
-		r := s.measureWith(b, "sender", prefix, w, "gaps", "ROUTES_FILE="+path, "BRAZE_RATE_GENERAL=1000000/1s")
-		if r.Misordered > 0 {
-			b.Errorf("%d events out of order", r.Misordered)
 		}
+		s.fillWith(b, prefix, w, fill)
+		s.fillWith(b, prefix+"again.", w, fill)
+		env := []string{"ROUTES_FILE=" + path, "BRAZE_RATE_GENERAL=1000000/1s"}
+		r := s.measureWith(b, "sender", prefix, w, "gaps", env...)
+		strict := s.measureWith(b, "sender", prefix+"again.", w, "gaps", append(env, "BRAZE_REST_ENDPOINT="+s.Sink+sandboxPath)...)
+		if r.Misordered+strict.Misordered > 0 {
+			b.Errorf("%d events out of order", r.Misordered+strict.Misordered)
+		}
+		b.ReportMetric(strict.PerSecond(), "sandbox-objects/s")
+		b.ReportMetric(float64(strict.Requests)/strict.Wall.Seconds(), "sandbox-requests/s")
 		b.ReportMetric(r.PerSecond(), "objects/s")
 		b.ReportMetric(float64(r.Requests)/r.Wall.Seconds(), "requests/s")
 		b.ReportMetric(r.PerCPUSecond(), "objects/cpu-s")

@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"github.com/sluicehq/sluice/pkg/avro"
+	"github.com/sluicehq/sluice/pkg/braze/brazefake"
 	"github.com/sluicehq/sluice/pkg/event"
 	"github.com/sluicehq/sluice/pkg/registry"
 	regembedded "github.com/sluicehq/sluice/pkg/registry/embedded"
@@ -101,14 +102,20 @@ type sink struct {
 	first, last                  atomic.Int64
 	latencyMin, latencyMax       atomic.Int64
 	gaps                         atomic.Bool // some of a user's events go by another request
+	sandbox                      http.Handler
 	users                        [256]struct {
 		sync.Mutex
 		last map[string]int
 	}
 }
 
+// sandboxPath is where the strict sandbox answers in the sink's place.
+const sandboxPath = "/sandbox"
+
 func newSink() *sink {
-	s := &sink{}
+	s := &sink{sandbox: http.StripPrefix(sandboxPath, brazefake.New(brazefake.Options{
+		Keys: []brazefake.Key{{Value: "bench"}}, MaxProfiles: 50_000, MaxEventsPerUser: 20, MaxReceived: 10_000,
+	}))}
 	for i := range s.users {
 		s.users[i].last = map[string]int{}
 	}
@@ -150,16 +157,21 @@ func (s *sink) track(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	n := bytes.Count(buf.Bytes(), []byte(`"external_user_id":"`)) // the recipients of a send
-	if r.URL.Path == "/users/track" {
+	if strings.HasPrefix(strings.TrimPrefix(r.URL.Path, sandboxPath), "/users/track") {
 		n = s.read(buf.Bytes())
 	}
 	if hi := s.latencyMax.Load(); hi > 0 {
 		lo := s.latencyMin.Load()
 		<-time.After(time.Duration(lo + rand.Int64N(hi-lo+1)))
 	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(http.StatusCreated)
-	fmt.Fprintf(w, `{"message":"success","events_processed":%d}`, n)
+	if strings.HasPrefix(r.URL.Path, sandboxPath) {
+		r.Body = io.NopCloser(bytes.NewReader(buf.Bytes()))
+		s.sandbox.ServeHTTP(w, r)
+	} else {
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(http.StatusCreated)
+		fmt.Fprintf(w, `{"message":"success","events_processed":%d}`, n)
+	}
 	s.requests.Add(1)
 	s.events.Add(int64(n))
 	s.last.Store(time.Now().UnixNano())
