@@ -16,7 +16,8 @@ const (
 //
 //   - A 429, and any Retry-After, closes everything until the time it names; a 429 that names none,
 //     for as long as the rate's window.
-//   - Nothing left closes the window until it ends.
+//   - Nothing left closes the window until it ends. Of a short one that holds only where 429s have
+//     shown that there are others; otherwise for a moment.
 //   - What remains of a long window, an hour say, is everybody's; this process takes its share of it as
 //     a budget. Answers overtake one another, so what remains never grows within one window. The last
 //     fifth is spread evenly over the time it must last.
@@ -28,8 +29,11 @@ func (q *Quota) Learn(now time.Time, h Hint) {
 	q.others.roll(now, q.span())
 	if h.Throttled || !h.RetryAt.IsZero() {
 		wait := h.Wait(now)
-		if wait == 0 && h.Throttled {
+		if h.Throttled && h.RetryAt.IsZero() && h.ResetAt.IsZero() {
 			wait = q.span()
+		}
+		if h.Throttled {
+			q.others.refuse(now, q.span())
 		}
 		q.shut(now, now.Add(wait))
 	}
@@ -70,19 +74,49 @@ func (q *Quota) learnShort(now, until time.Time, h Hint) {
 		limit = q.rate.Count
 	}
 	q.others.hear(h.Remaining, limit)
-	if h.Remaining == 0 {
-		q.shut(now, q.end)
+	switch {
+	case q.others.about(now, q.span()):
+		// The last few are left alone: our replicas would all go for them.
+		tight := spare * float64(limit)
+		if float64(h.Remaining) < max(tight/2, min(tight, 1/q.share.to)) {
+			q.shut(now, q.end)
+		}
+	case h.Remaining == 0:
+		// We are among ourselves, and have not sent more than our share. So there is nothing left only
+		// for the moment: at the very end of a window, or of one that slides, whose end says little.
+		q.closed = later(q.closed, earlier(q.end, now.Add(q.span()/instant)))
 	}
+}
+
+// instant is the part of a window, one in so many, that is waited when nothing is left and nobody is to
+// blame.
+const instant = 60
+
+func earlier(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
+}
+
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
 }
 
 // shut lets nothing through until then.
 func (q *Quota) shut(now, until time.Time) {
-	if until.After(q.closed) {
-		q.closed = until
+	q.closed = later(q.closed, until)
+	from := q.pace.hold(until)
+	if !isShort(q.rate.Per) || until.Sub(now) > time.Minute {
+		return // nothing can be learnt from it of a short window
 	}
-	if isShort(q.rate.Per) && until.Sub(now) <= time.Minute {
-		q.others.shut(now, until)
+	if q.end.After(now) {
+		until = earlier(until, q.end) // waits are told in whole seconds
 	}
+	q.others.shut(later(from, now), until)
 }
 
 // budget is what the destination said is left until its window ends, and our part of it.

@@ -20,9 +20,10 @@ func TestLearnClosesTheDoor(t *testing.T) {
 	}{
 		{name: "an empty hint changes nothing"},
 		{name: "plenty left changes nothing", hint: said(3000, 2999, now.Add(2*time.Second))},
-		{name: "nothing left closes until the window ends", hint: said(3000, 0, now.Add(2*time.Second)), want: 2 * time.Second},
+		{name: "nothing left closes for a moment while we are among ourselves", hint: said(3000, 0, now.Add(2*time.Second)), want: 50 * time.Millisecond},
+		{name: "nothing left of a window that ends sooner closes until then", hint: said(3000, 0, now.Add(40*time.Millisecond)), want: 40 * time.Millisecond},
 		{name: "nothing left of a window that is over changes nothing", hint: said(3000, 0, now)},
-		{name: "nothing left of a window without an end closes for the rate's window", hint: quota.Hint{Counted: true}, want: 3 * time.Second},
+		{name: "nothing left of a window without an end closes for a moment", hint: quota.Hint{Counted: true}, want: 50 * time.Millisecond},
 		{name: "something left of a window without an end changes nothing", hint: quota.Hint{Remaining: 1, Counted: true}},
 		{
 			name: "a 429 closes until the retry time",
@@ -48,6 +49,11 @@ func TestLearnClosesTheDoor(t *testing.T) {
 			name: "nothing closes for longer than the longest wait",
 			hint: quota.Hint{Throttled: true, RetryAt: now.Add(99 * time.Hour)},
 			want: quota.MaxWait,
+		},
+		{
+			name: "nothing left of an hour closes until it ends",
+			hint: said(250_000, 0, now.Add(20*time.Minute)),
+			want: 20 * time.Minute,
 		},
 		{
 			name: "an end of the window beyond the longest wait is cut",
@@ -164,8 +170,40 @@ func TestTheEndOfAnHourIsSpreadAndNotAStandstill(t *testing.T) {
 	}
 }
 
-func TestTheEarliestEndThatWasToldOfAShortWindowIsBelieved(t *testing.T) {
+// amongOthers is a quota that has heard of other tools on the workspace, by 429s in two windows.
+func amongOthers() *quota.Quota {
 	q := quota.New(rate("3000/3s"))
+	for _, ago := range []time.Duration{8 * time.Second, 4 * time.Second} {
+		q.Learn(now.Add(-ago), quota.Hint{Throttled: true, RetryAt: now.Add(-ago + time.Second)})
+	}
+	return q
+}
+
+func TestNothingLeftClosesUntilTheEndOnceThereAreOthers(t *testing.T) {
+	tests := []struct {
+		name      string
+		later     time.Duration // after the 429
+		remaining int
+		want      time.Duration
+	}{
+		{name: "nothing left", remaining: 0, want: 2 * time.Second},
+		{name: "next to nothing left", remaining: 20, want: 2 * time.Second},
+		{name: "a little left", remaining: 30, want: 0},
+		{name: "nothing left, and the 429 was long ago", later: 2 * time.Minute, remaining: 0, want: 50 * time.Millisecond},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			q, at := amongOthers(), now.Add(tt.later)
+			q.Learn(at, said(3000, tt.remaining, at.Add(2*time.Second)))
+			if wait := q.Take(at); wait != tt.want {
+				t.Errorf("Take() = %v, want %v", wait, tt.want)
+			}
+		})
+	}
+}
+
+func TestTheEarliestEndThatWasToldOfAShortWindowIsBelieved(t *testing.T) {
+	q := amongOthers()
 	// Whole seconds left, rounded up, in the last second of a window.
 	q.Learn(now, said(3000, 100, now.Add(time.Second)))
 	q.Learn(now.Add(900*time.Millisecond), said(3000, 0, now.Add(1900*time.Millisecond)))
@@ -175,5 +213,15 @@ func TestTheEarliestEndThatWasToldOfAShortWindowIsBelieved(t *testing.T) {
 	q.Learn(now.Add(time.Second), said(3000, 0, now.Add(4*time.Second)))
 	if wait := q.Take(now.Add(time.Second)); wait != 3*time.Second {
 		t.Errorf("Take() = %v in the next window, want its own end", wait)
+	}
+}
+
+func TestA429OfAWindowThatIsOverHoldsNobodyBack(t *testing.T) {
+	q := quota.New(rate("3000/3s"))
+	hint := said(3000, 0, now)
+	hint.Throttled = true
+	q.Learn(now, hint)
+	if wait := q.Take(now); wait != 0 {
+		t.Errorf("Take() = %v, want 0: it was told until when, and that has passed", wait)
 	}
 }

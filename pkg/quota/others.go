@@ -7,14 +7,18 @@ import "time"
 // the same, and each sees to it that a little is left when a window ends:
 //
 //   - Nothing left before the end: somebody else is there. Every replica gives up as much of its share
-//     as of the window was lost, a quarter at most.
+//     as of the window was lost, a quarter at most, and less the first time.
 //   - More than [spare] left at the end: half of the difference is taken back.
 //
 // Taking our share of what is left, instead, would be wrong: whoever comes to a window after the others
 // have used theirs would take theirs for somebody else's, and give up what is its own.
 type others struct {
 	part   float64 // of the rate that we leave to them
+	rose   bool    // in the last round: what this one leaves is no measure yet
 	scarce bool    // so little is left that nobody should send much at once
+
+	refused time.Time // the last 429
+	again   bool      // there was one in another round not long before
 
 	since time.Time // the present round began, as long as the rate's window
 	heard bool      // in it, how much is left
@@ -32,6 +36,10 @@ const (
 	// maxStep is the largest part of our share that one window costs. The end of a window is told in
 	// whole seconds, so what seems lost may not be.
 	maxStep = 1.0 / 4
+	// firstStep is the same while it may have been an accident, such as partitions that change hands.
+	firstStep = 1.0 / 16
+	// memory is for how many windows a 429 is remembered.
+	memory = 20
 	// few is the part of a window that is scarce.
 	few = 1.0 / 8
 )
@@ -56,6 +64,23 @@ func (o *others) shut(now, until time.Time) {
 	}
 }
 
+// refuse takes note of a 429.
+func (o *others) refuse(now time.Time, per time.Duration) {
+	switch {
+	case o.refused.IsZero() || now.Sub(o.refused) >= memory*per:
+		o.again = false
+	case o.refused.Before(o.since):
+		o.again = true
+	}
+	o.refused = now
+}
+
+// about reports whether there are other tools, as 429s in two rounds have shown not long ago: our
+// replicas alone do not send too much, but for an accident.
+func (o *others) about(now time.Time, per time.Duration) bool {
+	return o.again && now.Sub(o.refused) < memory*per
+}
+
 // roll draws the conclusions from a round that is over.
 func (o *others) roll(now time.Time, per time.Duration) {
 	gone := now.Sub(o.since)
@@ -64,8 +89,13 @@ func (o *others) roll(now time.Time, per time.Duration) {
 	}
 	switch {
 	case o.lost > 0:
-		step := min(float64(o.lost)/float64(per), maxStep)
+		most := firstStep
+		if o.about(now, per) {
+			most = maxStep
+		}
+		step := min(float64(o.lost)/float64(per), most)
 		o.part = min(o.part+(1-o.part)*step, maxYield)
+	case o.heard && o.rose:
 	case o.heard:
 		o.part = max(0, o.part-max(0, o.low-spare)/2)
 	case gone >= 2*per || gone < 0:
@@ -73,5 +103,5 @@ func (o *others) roll(now time.Time, per time.Duration) {
 	default:
 		o.part /= 2
 	}
-	*o = others{part: o.part, since: now, until: o.until}
+	*o = others{part: o.part, rose: o.lost > 0, refused: o.refused, again: o.again, since: now, until: o.until}
 }

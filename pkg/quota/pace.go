@@ -34,3 +34,13 @@ func (p *pace) wait(now time.Time, span time.Duration) time.Duration {
 	}
 	return wait
 }
+
+// hold keeps everything back until then, and says from when on that is a loss. What was not sent in the
+// meantime is not made up for.
+func (p *pace) hold(until time.Time) (from time.Time) {
+	from = p.next
+	if p.next.Before(until) {
+		p.next = until
+	}
+	return from
+}

@@ -158,9 +158,7 @@ func (q *Quota) spread(now time.Time, left, of int, remains time.Duration) {
 }
 
 func (q *Quota) delay(until time.Time) {
-	if until.After(q.notBefore) {
-		q.notBefore = until
-	}
+	q.notBefore = later(q.notBefore, until)
 }
 
 const (

@@ -178,8 +178,8 @@ func TestReplicasUseTheirLimitAndDoNotExceedIt(t *testing.T) {
 		shares []float64
 		trip   time.Duration
 	}{
-		{rate: "3000/3s", shares: []float64{4.0 / 12, 4.0 / 12, 4.0 / 12}, trip: 40 * time.Millisecond},
-		{rate: "3000/3s", shares: []float64{5.0 / 12, 5.0 / 12, 2.0 / 12}, trip: 40 * time.Millisecond},
+		{rate: "900/3s", shares: []float64{4.0 / 12, 4.0 / 12, 4.0 / 12}, trip: 40 * time.Millisecond},
+		{rate: "600/2s", shares: []float64{5.0 / 12, 5.0 / 12, 2.0 / 12}, trip: 40 * time.Millisecond},
 		{rate: "300/3s", shares: []float64{4.0 / 12, 4.0 / 12, 4.0 / 12}, trip: 40 * time.Millisecond},
 		{rate: "120/1s", shares: []float64{4.0 / 12, 4.0 / 12, 4.0 / 12}, trip: 4 * time.Millisecond},
 		{rate: "60/1s", shares: []float64{4.0 / 12, 4.0 / 12, 4.0 / 12}, trip: 4 * time.Millisecond},
@@ -193,12 +193,11 @@ func TestReplicasUseTheirLimitAndDoNotExceedIt(t *testing.T) {
 				if w.oursRefused > 0 {
 					t.Errorf("%d of %d were refused at the start", w.oursRefused, w.ours)
 				}
-				w.run(at, 40*w.rate.Per)
+				w.run(at, 10*w.rate.Per)
 				if w.oursRefused > 0 {
 					t.Errorf("%d of %d were refused", w.oursRefused, w.ours)
 				}
-				t.Logf("use %.1f %%, refused %d", 100*w.use(40*w.rate.Per), w.oursRefused)
-				if use := w.use(40 * w.rate.Per); use < 0.95 {
+				if use := w.use(10 * w.rate.Per); use < 0.95 {
 					t.Errorf("%.1f %% of the limit were used", 100*use)
 				}
 			})
@@ -208,13 +207,16 @@ func TestReplicasUseTheirLimitAndDoNotExceedIt(t *testing.T) {
 
 func TestAnotherToolOnTheWorkspaceIsYieldedTo(t *testing.T) {
 	for _, tt := range []struct {
-		rate  string
-		every time.Duration
+		rate    string
+		every   time.Duration
+		use     float64 // once we know of it
+		refused float64 // of its requests, likewise
 	}{
-		{rate: "3000/3s", every: 5 * time.Millisecond}, // a fifth
-		{rate: "3000/3s", every: 2 * time.Millisecond}, // a half
-		{rate: "300/3s", every: 50 * time.Millisecond}, // a fifth
-		{rate: "120/1s", every: 40 * time.Millisecond}, // a fifth
+		{rate: "900/3s", every: 17 * time.Millisecond, use: 0.95, refused: 0.01}, // a fifth
+		{rate: "900/3s", every: 7 * time.Millisecond, use: 0.95, refused: 0.01},  // a half
+		{rate: "300/3s", every: 50 * time.Millisecond, use: 0.95, refused: 0.02}, // a fifth
+		// The end of a window is told in whole seconds, too coarse for windows of one.
+		{rate: "120/1s", every: 40 * time.Millisecond, use: 0.75, refused: 0.08},
 	} {
 		t.Run(tt.rate+" and one every "+tt.every.String(), func(t *testing.T) {
 			everyShape(t, func(t *testing.T, sliding, delta bool) {
@@ -223,14 +225,55 @@ func TestAnotherToolOnTheWorkspaceIsYieldedTo(t *testing.T) {
 				at := w.run(now, 5*w.rate.Per)
 				w.others = tt.every
 				at = w.run(at, 10*w.rate.Per)
-				t.Logf("getting used to: use %.1f %%, ours refused %d of %d, theirs %d of %d", 100*w.use(10*w.rate.Per), w.oursRefused, w.ours, w.theirsRefused, w.theirs)
-				at = w.run(at, 40*w.rate.Per)
-				t.Logf("then: use %.1f %%, ours refused %d of %d, theirs %d of %d", 100*w.use(40*w.rate.Per), w.oursRefused, w.ours, w.theirsRefused, w.theirs)
+				if part := float64(w.theirsRefused) / float64(w.theirs); part > 0.1 {
+					t.Errorf("in the first ten windows %.1f %% of theirs were refused", 100*part)
+				}
+				at = w.run(at, 10*w.rate.Per)
+				if part := float64(w.theirsRefused) / float64(w.theirs); part > tt.refused {
+					t.Errorf("of their %d requests %d were refused", w.theirs, w.theirsRefused)
+				}
+				if use := w.use(10 * w.rate.Per); use < tt.use {
+					t.Errorf("%.1f %% of the limit were used", 100*use)
+				}
 				w.others = 0
-				at = w.run(at, 5*w.rate.Per)
+				at = w.run(at, 10*w.rate.Per)
 				w.run(at, 10*w.rate.Per)
-				t.Logf("gone: use %.1f %%, ours refused %d of %d", 100*w.use(10*w.rate.Per), w.oursRefused, w.ours)
+				if use := w.use(10 * w.rate.Per); use < 0.95 || w.oursRefused > 0 {
+					t.Errorf("ten windows after it had gone %.1f %% of the limit were used, and %d of ours refused", 100*use, w.oursRefused)
+				}
 			})
 		})
+	}
+}
+
+func TestAQuietTimeBringsTheWholeShareBack(t *testing.T) {
+	q, at := amongOthers(), now
+	for range 10 { // windows of which nothing was left long before they ended
+		q.Learn(at, said(3000, 0, at.Add(2*time.Second)))
+		at = at.Add(3 * time.Second)
+	}
+	if n := during(q, at, at.Add(3*time.Second)); n > 1000 {
+		t.Errorf("%d went, want little", n)
+	}
+	at = at.Add(time.Minute)
+	if n := during(q, at, at.Add(3*time.Second)); n != 3000 {
+		t.Errorf("%d went a minute later, want everything", n)
+	}
+}
+
+func TestWhatTheOthersUsedOfTheirsIsNotTakenForSomebodyElses(t *testing.T) {
+	q := quota.New(rate("3000/3s"))
+	q.SetShare(now, 1.0/3)
+	q.Learn(now, said(3000, 1000, now.Add(2*time.Second))) // two replicas were quicker
+	if n := during(q, now, now.Add(2*time.Second)); n < 900 {
+		t.Errorf("%d went, want our own thousand", n)
+	}
+}
+
+func TestWhereLittleIsLeftNobodySendsMuchAtOnce(t *testing.T) {
+	q := quota.New(rate("3000/3s"))
+	q.Learn(now, said(3000, 100, now.Add(2*time.Second)))
+	if n, _ := takeAll(q, now); n > 200 {
+		t.Errorf("%d went at once", n)
 	}
 }
