@@ -1,18 +1,32 @@
 package pipeline
 
 import (
+	"cmp"
 	"fmt"
 	"io"
+	"os"
 	"strings"
 	"text/tabwriter"
+
+	"github.com/sluicehq/sluice/services/ingest"
 )
 
-// tryer is the user of the first curl.
+// tryer is the user of the first curls.
 const tryer = "you"
 
 // Curl is a command that sends a first event, complete with what opens the front door. It can be
 // repeated: each call is another event. It is empty without a front door.
 func (l *Pipeline) Curl() string {
+	return l.curl("/v1/events", `{"user":{"external_id":"`+tryer+`"},"name":"Tried Sluice","properties":{"where":"my own terminal"}}`)
+}
+
+// OrderCurl is likewise for a first order. Repeated it changes nothing: the same order twice is one.
+func (l *Pipeline) OrderCurl() string {
+	return l.curl("/v1/commerce", `{"user":{"external_id":"`+tryer+`"},"type":"order_placed","order_id":"A-1001","currency":"EUR","total":"84.90",`+
+		`"lines":[{"product_id":"P-1","product_name":"Lamp","variant_id":"P-1-red","quantity":1,"price":"84.90"}]}`)
+}
+
+func (l *Pipeline) curl(path, body string) string {
 	if l.places.Door == "" {
 		return ""
 	}
@@ -20,11 +34,10 @@ func (l *Pipeline) Curl() string {
 	if !l.config.Local.Key {
 		key = "YOUR-KEY" // keys that were configured are never printed
 	}
-	return "curl -sS " + l.places.Door + "/v1/events -H 'Authorization: Bearer " + key + "' -H 'Content-Type: application/json'" +
-		` -d '{"user":{"external_id":"` + tryer + `"},"name":"Tried Sluice","properties":{"where":"my own terminal"}}'`
+	return "curl -sS " + l.places.Door + path + " -H 'Authorization: Bearer " + key + "' -H 'Content-Type: application/json' -d '" + body + "'"
 }
 
-// Arrival is where the event of the first curl is seen in the sandbox; empty without one.
+// Arrival is where what the first curls send is seen in the sandbox; empty without one.
 func (l *Pipeline) Arrival() string {
 	if l.places.Sandbox == "" {
 		return ""
@@ -39,9 +52,9 @@ func (l *Pipeline) welcome(w io.Writer) {
 	l.tell(&b)
 	b.WriteString("\n" + l.caveat() + "\n")
 	if curl := l.Curl(); curl != "" {
-		b.WriteString("\nSend an event:\n\n  " + curl + "\n")
+		b.WriteString("\nSend an event:\n\n  " + curl + "\n\nor an order:\n\n  " + l.OrderCurl() + "\n")
 		if arrival := l.Arrival(); arrival != "" {
-			b.WriteString("\nand see it arrive:\n\n  " + arrival + "\n")
+			b.WriteString("\nand see them arrive:\n\n  " + arrival + "\n")
 		}
 	}
 	b.WriteString("\nFlows:\n\n")
@@ -68,7 +81,10 @@ func (l *Pipeline) tell(w io.Writer) {
 		}
 		return what
 	}
-	place("front door", l.places.Door, "POST /v1/events, and what tracking clients send")
+	place("front door", l.places.Door, "POST /v1/events, /v1/commerce, and what tracking clients send")
+	if l.places.Door != "" {
+		place("webhooks", l.places.Door+"/v1/hooks/…", l.hooks())
+	}
 	if l.places.Sandbox != "" {
 		place("Braze sandbox", l.places.Sandbox+"/_sandbox/", "what Braze has been told")
 	} else {
@@ -78,6 +94,36 @@ func (l *Pipeline) tell(w io.Writer) {
 	place("Kafka", l.places.Kafka, local(l.config.Local.Kafka, "as configured"))
 	place("registry", l.places.Registry, local(l.config.Local.Registry, "as configured"))
 	_ = table.Flush() // into memory
+}
+
+// hooks says of which vendors webhooks are taken, and how they have to be signed where nobody has said.
+func (l *Pipeline) hooks() string {
+	secret := ""
+	if l.config.Local.Key {
+		secret = localKey
+	}
+	sources, err := ingest.LoadSources(l.config.Ingest.Ingest.SourcesFile, os.LookupEnv, secret)
+	if err != nil {
+		return "" // the front door has read the file a moment ago, and would not have opened
+	}
+	var taken, dev []string
+	for _, s := range sources.All() {
+		switch {
+		case s.Disabled() != "":
+		case s.Dev():
+			dev = append(dev, s.Name())
+		default:
+			taken = append(taken, s.Name())
+		}
+	}
+	var said []string
+	if len(taken) > 0 {
+		said = append(said, strings.Join(taken, ", "))
+	}
+	if len(dev) > 0 {
+		said = append(said, strings.Join(dev, ", ")+", signed with the secret "+secret)
+	}
+	return cmp.Or(strings.Join(said, "; "), "none: no source has a secret")
 }
 
 // caveat says honestly what this mode is not.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -11,6 +12,7 @@ import (
 	"github.com/compose-spec/compose-go/v2/types"
 
 	"github.com/sluicehq/sluice/pkg/config"
+	"github.com/sluicehq/sluice/services/ingest"
 	"github.com/sluicehq/sluice/services/pipeline"
 )
 
@@ -47,6 +49,9 @@ func TestComposeStartsEveryServiceThereIs(t *testing.T) {
 	known := map[string]bool{}
 	for _, f := range config.Fields[pipeline.Config]() {
 		known[f.Env] = true
+	}
+	for _, secret := range regexp.MustCompile(`secret_env: (\w+)`).FindAllSubmatch(ingest.ShippedSources(), -1) {
+		known[string(secret[1])] = true
 	}
 	mains, err := filepath.Glob(filepath.Join(root, "services/*/cmd/*/main.go"))
 	if err != nil {
@@ -98,6 +103,41 @@ func TestComposeAsksForWhatItCannotInvent(t *testing.T) {
 		delete(environment, missing)
 		if _, err := compose(t, environment); err == nil || !strings.Contains(err.Error(), missing) {
 			t.Errorf("without %s: %v", missing, err)
+		}
+	}
+}
+
+// What a user may set reaches the service that reads it, and the folder for files is where it is said
+// to be.
+func TestComposePassesOnWhatMayBeSet(t *testing.T) {
+	optional := map[string]string{
+		"SHOPIFY_WEBHOOK_SECRETS": "ingest", "STRIPE_WEBHOOK_SECRETS": "ingest", "SOURCES_FILE": "ingest", "ROUTES_FILE": "braze-sender",
+	}
+	environment := composeEnvironment()
+	for variable := range optional {
+		environment[variable] = "/etc/sluice/" + variable
+	}
+	project, err := compose(t, environment)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for variable, name := range optional {
+		s := project.Services[name]
+		if v := s.Environment[variable]; v == nil || *v != environment[variable] {
+			t.Errorf("%s does not get %s", name, variable)
+		}
+		if len(s.Volumes) != 1 || s.Volumes[0].Target != "/etc/sluice" || !s.Volumes[0].ReadOnly {
+			t.Errorf("%s sees the folders %v, want the one for files, to read", name, s.Volumes)
+		} else if _, err := os.Stat(s.Volumes[0].Source); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if project, err = compose(t, composeEnvironment()); err != nil {
+		t.Fatal(err)
+	}
+	for variable, name := range optional {
+		if v := project.Services[name].Environment[variable]; v == nil || *v != "" {
+			t.Errorf("%s: %s is not empty where nobody has set it", name, variable)
 		}
 	}
 }

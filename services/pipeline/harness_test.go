@@ -166,7 +166,13 @@ func (r *rig) settled(n int) pipeline.Law {
 // post sends a body to the front door, and returns the answer.
 func (r *rig) post(path, body string) (status int, answer string) {
 	r.t.Helper()
-	req, err := http.NewRequestWithContext(r.t.Context(), http.MethodPost, r.Places().Door+path, strings.NewReader(body))
+	return r.ask(http.MethodPost, path, body)
+}
+
+// ask makes a request to the front door.
+func (r *rig) ask(method, path, body string) (status int, answer string) {
+	r.t.Helper()
+	req, err := http.NewRequestWithContext(r.t.Context(), method, r.Places().Door+path, strings.NewReader(body))
 	if err != nil {
 		r.t.Fatal(err)
 	}

@@ -49,7 +49,10 @@ var flows = []flow{
 		until: "changes are kept on customer.profiles, nothing takes them on yet",
 	},
 	{what: "engagement from Braze to analytics"},
-	{what: "orders, shipments and payments to Braze"},
+	{
+		what: "orders, shipments and payments to Braze", way: "ingest > commerce.events > braze-sender",
+		needs: []string{ingest.Name, brazesender.Name},
+	},
 	{what: "support cases to Braze"},
 	{what: "approved content for Connected Content"},
 	{what: "CRM and loyalty systems, both ways"},

@@ -56,10 +56,13 @@ func TestAnEventArrivesAsItWasSent(t *testing.T) {
 
 // expectation is what a story foresees.
 type expectation struct {
-	records int              // that get onto customer.events
+	records int              // that get onto customer.events and commerce.events
 	fates   map[string]int   // of these
 	order   map[string][]int // by user: the numbers of what is delivered, in their order
 }
+
+// ofShop is what the commerce events of a user are ordered under: nothing orders records of two topics.
+func ofShop(user string) string { return user + ", by the shop" }
 
 // foresee reads a story's first items, as many as a telling of it has.
 func foresee(t simulate.Telling, items int) expectation {
@@ -67,6 +70,8 @@ func foresee(t simulate.Telling, items int) expectation {
 	story := simulate.NewStory(t)
 	for told := 0; told < items; {
 		a := story.Next()
+		// A refund that comes before its order waits for it, and they arrive in the order of their numbers.
+		slices.SortStableFunc(a.Items, func(a, b simulate.Item) int { return a.Seq - b.Seq })
 		for _, it := range a.Items {
 			told++
 			if it.Fate == simulate.Nowhere || it.Fate == simulate.Elsewhere {
@@ -75,7 +80,11 @@ func foresee(t simulate.Telling, items int) expectation {
 			e.records++
 			e.fates[string(it.Fate)]++
 			if it.Fate == simulate.Delivered {
-				e.order[a.Person.Key] = append(e.order[a.Person.Key], it.Seq)
+				who := a.Person.Key
+				if it.Commerce != nil {
+					who = ofShop(who)
+				}
+				e.order[who] = append(e.order[who], it.Seq)
 			}
 		}
 	}
@@ -90,11 +99,18 @@ func arrived(t *testing.T, s *brazefake.Sandbox) map[string][]int {
 		if o.Array != braze.Events || !o.Fate.Applied() {
 			continue
 		}
-		var properties struct{ Seq int }
+		var properties struct {
+			Seq      int
+			Metadata *struct{ Seq int } // of commerce events
+		}
 		if err := json.Unmarshal(o.Properties, &properties); err != nil {
 			t.Fatal(err)
 		}
-		order[o.User] = append(order[o.User], properties.Seq)
+		who, seq := o.User, properties.Seq
+		if properties.Metadata != nil {
+			who, seq = ofShop(who), properties.Metadata.Seq
+		}
+		order[who] = append(order[who], seq)
 	}
 	return order
 }
@@ -102,7 +118,7 @@ func arrived(t *testing.T, s *brazefake.Sandbox) map[string][]int {
 func (e expectation) met(t *testing.T, law pipeline.Law) {
 	t.Helper()
 	want := pipeline.Law{
-		Door: law.Door, Accepted: e.records,
+		Door: law.Door, Commerce: law.Commerce, Hooks: law.Hooks, Accepted: e.records,
 		Delivered: e.fates["delivered"], Skipped: e.fates["skipped"], Refused: e.fates["refused"],
 	}
 	if diff := cmp.Diff(want, law); diff != "" {
@@ -179,7 +195,8 @@ func TestWhatUpstreamSystemsBreakBecomesADeadLetterWithItsBytes(t *testing.T) {
 	onEveryCluster(t, func(t *testing.T, c cluster) {
 		r := start(t, load(t, c.environ...), pipeline.Options{})
 		u := simulate.Upstreamer{
-			Brokers: []string{r.Places().Kafka}, Registry: r.Places().Registry, Topic: r.kafka.Topic(schema.CustomerEvents),
+			Brokers: []string{r.Places().Kafka}, Registry: r.Places().Registry,
+			Topic: r.kafka.Topic(schema.CustomerEvents), CommerceTopic: r.kafka.Topic(schema.CommerceEvents),
 		}
 		telling := simulate.Telling{Seed: 5, Customers: 30, Mishaps: simulate.Upstream, Straight: true}
 		const items = 800
@@ -258,7 +275,7 @@ func (r *rig) hostileArray(u simulate.Upstreamer) []byte {
 	value, err := f.Frame(map[string]any{
 		"event_id": "hostile-1", "user_id": "cus-h", "external_id": map[string]any{"string": "cus-h"}, "braze_id": nil, "alias_label": nil,
 		"alias_name": nil, "email": nil, "phone": nil, "event_name": "Product Viewed", "event_kind": "track", "occurred_at": 0, "received_at": 0,
-		"source": "erp", "properties_json": nil, "attributes_json": nil, "app_id": nil, "braze_disabled": nil,
+		"source": "erp", "properties_json": nil, "attributes_json": nil, "app_id": nil, "braze_disabled": nil, "identified_as": nil,
 	})
 	if err != nil {
 		r.t.Fatal(err)
@@ -281,12 +298,15 @@ func (r *rig) hostileArray(u simulate.Upstreamer) []byte {
 func (r *rig) lettersHoldTheBytes(n int, hostile []byte) {
 	r.t.Helper()
 	type place struct {
+		topic     string
 		partition int32
 		offset    int64
 	}
 	originals := map[place]*stream.Record{}
-	for _, rec := range r.read(schema.CustomerEvents) {
-		originals[place{rec.Partition, rec.Offset}] = rec
+	for _, topic := range []string{schema.CustomerEvents, schema.CommerceEvents} {
+		for _, rec := range r.read(topic) {
+			originals[place{rec.Topic, rec.Partition, rec.Offset}] = rec
+		}
 	}
 	topic, _ := schema.Find(schema.DeadLetters("braze-sender"))
 	codec, err := avro.NewCodec(topic.Text(), 1)
@@ -302,7 +322,7 @@ func (r *rig) lettersHoldTheBytes(n int, hostile []byte) {
 		}
 		reasons[l.Reason]++
 		sawHostile = sawHostile || bytes.Equal(l.Value, hostile)
-		o := originals[place{l.OriginPartition, l.OriginOffset}]
+		o := originals[place{l.OriginTopic, l.OriginPartition, l.OriginOffset}]
 		if o == nil {
 			r.t.Errorf("a letter is about %d/%d, where there is nothing", l.OriginPartition, l.OriginOffset)
 			continue

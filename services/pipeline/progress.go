@@ -20,7 +20,9 @@ type counters map[string]*prometheus.Registry
 //	Accepted = Delivered + Skipped + Refused + Held
 type Law struct {
 	Door      int // items that the front door has accepted, whatever topic they went to
-	Accepted  int // records that the sender took from the topic
+	Commerce  int // of these, what came in by POST /v1/commerce
+	Hooks     int // and what vendors' webhooks became
+	Accepted  int // records that the sender took from its topics
 	Delivered int
 	Skipped   int
 	Refused   int
@@ -35,6 +37,8 @@ func (c counters) law() Law {
 	}
 	l := Law{
 		Door:      door["sluice_ingest_accepted_total"],
+		Commerce:  door["sluice_ingest_accepted_total commerce"],
+		Hooks:     door["sluice_ingest_accepted_total hooks"],
 		Accepted:  sender["sluice_sender_accepted_total"],
 		Delivered: settled("delivered"), Skipped: settled("skipped"), Refused: settled("refused"),
 	}
@@ -43,7 +47,7 @@ func (c counters) law() Law {
 	return l
 }
 
-// sums adds up a service's counters by name, and by name and outcome where they have one.
+// sums adds up a service's counters by name, and by name and outcome or route where they have one.
 func (c counters) sums(service string) map[string]int {
 	sums := map[string]int{}
 	registry := c[service]
@@ -62,7 +66,7 @@ func (c counters) sums(service string) map[string]int {
 			n := int(m.GetCounter().GetValue())
 			sums[f.GetName()] += n
 			for _, label := range m.GetLabel() {
-				if label.GetName() == "outcome" {
+				if label.GetName() == "outcome" || label.GetName() == "route" {
 					sums[f.GetName()+" "+label.GetValue()] += n
 				}
 			}
@@ -73,8 +77,8 @@ func (c counters) sums(service string) map[string]int {
 
 // String is the law in one line.
 func (l Law) String() string {
-	return fmt.Sprintf("front door %d (all topics)   customer.events: taken %d = delivered %d + skipped %d + refused %d + held %d",
-		l.Door, l.Accepted, l.Delivered, l.Skipped, l.Refused, l.Held)
+	return fmt.Sprintf("front door %d (commerce %d, webhooks %d)   to Braze: taken %d = delivered %d + skipped %d + refused %d + held %d",
+		l.Door, l.Commerce, l.Hooks, l.Accepted, l.Delivered, l.Skipped, l.Refused, l.Held)
 }
 
 // Law is what has become of the records so far.

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"math"
 	"net/http"
 	"net/url"
@@ -18,15 +17,16 @@ import (
 	"github.com/segmentio/kafka-go"
 )
 
-// Upstreamer writes events straight to customer.events as an upstream system does that has never
-// heard of our Go packages: with kafka-go, framing of its own, goavro, and the schema's text fetched
-// from the registry by plain HTTP. It is also the example to copy for such a system.
+// Upstreamer writes events straight to customer.events and commerce.events as an upstream system does
+// that has never heard of our Go packages: with kafka-go, framing of its own, goavro, and the schemas'
+// text fetched from the registry by plain HTTP. It is also the example to copy for such a system.
 type Upstreamer struct {
 	Brokers  []string
 	Registry string // URL of a Confluent-compatible registry
 	// RegistryUser and RegistryPassword are sent by basic authentication, unless both are empty.
 	RegistryUser, RegistryPassword string
-	Topic                          string // on the cluster, prefix included
+	Topic                          string // of customers' events, on the cluster, prefix included
+	CommerceTopic                  string // likewise, of commerce events
 	Access                         Access
 	Source                         string // what the events say their source is; "simulate" when empty
 }
@@ -40,8 +40,7 @@ func (u Upstreamer) writer() (*kafka.Writer, error) {
 		return nil, err
 	}
 	return &kafka.Writer{
-		Addr:  kafka.TCP(u.Brokers...),
-		Topic: u.Topic,
+		Addr: kafka.TCP(u.Brokers...), // each message names its topic
 		// The same partition as the Java client, librdkafka's murmur2_random and Sluice itself: a user
 		// whose records stand on two partitions has no order.
 		Balancer:     kafka.Murmur2Balancer{},
@@ -64,8 +63,12 @@ func (u Upstreamer) Send(ctx context.Context, t Telling, p Pace) (Summary, error
 	if u.Source == "" {
 		u.Source = "simulate"
 	}
-	f, err := u.Framer(ctx)
-	if err != nil {
+	var f framers
+	var err error
+	if f.events, err = u.Framer(ctx); err != nil {
+		return Summary{}, err
+	}
+	if f.commerce, err = u.CommerceFramer(ctx); err != nil {
 		return Summary{}, err
 	}
 	w, err := u.writer()
@@ -80,7 +83,7 @@ func (u Upstreamer) Send(ctx context.Context, t Telling, p Pace) (Summary, error
 }
 
 // tell hands the story's records to kafka-go in chunks.
-func (u Upstreamer) tell(ctx context.Context, story *Story, p Pace, f *Framer, w *kafka.Writer, tally *tally) error {
+func (u Upstreamer) tell(ctx context.Context, story *Story, p Pace, f framers, w *kafka.Writer, tally *tally) error {
 	var acts []Act
 	var messages []kafka.Message
 	var failed error
@@ -90,7 +93,7 @@ func (u Upstreamer) tell(ctx context.Context, story *Story, p Pace, f *Framer, w
 		tally.request(false)
 		settle(acts, err, tally)
 		if err != nil {
-			failed = fmt.Errorf("writing to %s: %w", u.Topic, err)
+			failed = fmt.Errorf("writing to %s and %s: %w", u.Topic, u.CommerceTopic, err)
 		}
 		acts, messages = acts[:0], messages[:0]
 	}
@@ -140,8 +143,12 @@ func settle(acts []Act, err error, tally *tally) {
 }
 
 // message is the record of one item, with what its act's mishap makes of it.
-func (u Upstreamer) message(f *Framer, a *Act, it *Item) (kafka.Message, error) {
-	value, err := f.Frame(u.native(a.Person, it))
+func (u Upstreamer) message(f framers, a *Act, it *Item) (kafka.Message, error) {
+	topic, framer := u.Topic, f.events
+	if it.Commerce != nil {
+		topic, framer = u.CommerceTopic, f.commerce
+	}
+	value, err := framer.Frame(u.native(a.Person, it))
 	if err != nil {
 		return kafka.Message{}, fmt.Errorf("encoding %s: %w", it.ID, err)
 	}
@@ -155,10 +162,10 @@ func (u Upstreamer) message(f *Framer, a *Act, it *Item) (kafka.Message, error) 
 		key = "somebody-else-" + key
 	case Hostile:
 		value = append(value[:headerSize:headerSize], hostileLength...)
-	case NoMishap, Twice, Late, OutOfOrder, Unwelcome, Muted, Malformed:
+	case NoMishap, Twice, Late, OutOfOrder, Restated, Overtaken, Unwelcome, Muted, Malformed:
 	}
 	return kafka.Message{
-		Key: []byte(key), Value: value,
+		Topic: topic, Key: []byte(key), Value: value,
 		Headers: []kafka.Header{
 			{Key: "event-id", Value: []byte(it.ID)},
 			{Key: "source", Value: []byte(u.Source)},
@@ -169,42 +176,6 @@ func (u Upstreamer) message(f *Framer, a *Act, it *Item) (kafka.Message, error) 
 
 // hostileLength is a string that claims 2 GiB.
 var hostileLength = binary.AppendVarint(nil, math.MaxInt32)
-
-// native is an item as goavro wants a record of customer.events.
-func (u Upstreamer) native(p *Person, it *Item) map[string]any {
-	now := time.Now().UTC().Truncate(time.Millisecond)
-	occurred := it.Time
-	if occurred.IsZero() {
-		occurred = now
-	}
-	record := map[string]any{
-		"event_id": it.ID, "user_id": p.Key,
-		"external_id": nil, "braze_id": nil, "alias_label": nil, "alias_name": nil, "email": nil, "phone": nil,
-		"event_name": it.Name, "event_kind": it.Kind,
-		"occurred_at": occurred, "received_at": now, "source": u.Source,
-		"properties_json": optional(it.Properties), "attributes_json": optional(it.Attributes),
-		"app_id": nil, "braze_disabled": nil,
-	}
-	if it.Muted {
-		record["braze_disabled"] = map[string]any{"boolean": true}
-	}
-	user := maps.Clone(p.User)
-	if alias, ok := user["alias"].(map[string]any); ok {
-		user = map[string]any{"alias_label": alias["label"], "alias_name": alias["name"]}
-	}
-	for field, v := range user {
-		record[field] = map[string]any{"string": v}
-	}
-	return record
-}
-
-// optional is a nullable string in goavro's form.
-func optional(s json.RawMessage) any {
-	if s == nil {
-		return nil
-	}
-	return map[string]any{"string": string(s)}
-}
 
 // headerSize is the length of the header that the Confluent wire format puts before a body: a zero
 // byte, and the schema's id as a big-endian 32-bit number.
@@ -222,19 +193,29 @@ func (f *Framer) Frame(record map[string]any) ([]byte, error) {
 	return f.Codec.BinaryFromNative(header, record)
 }
 
-// Framer asks the registry for the newest schema of the topic's values.
-func (u Upstreamer) Framer(ctx context.Context) (*Framer, error) {
-	at := strings.TrimRight(u.Registry, "/") + "/subjects/" + url.PathEscape(u.Topic+"-value") + "/versions/latest"
+// framers are those of the two topics.
+type framers struct{ events, commerce *Framer }
+
+// Framer asks the registry for the newest schema of the values of customers' events.
+func (u Upstreamer) Framer(ctx context.Context) (*Framer, error) { return u.framer(ctx, u.Topic) }
+
+// CommerceFramer asks it for that of commerce events.
+func (u Upstreamer) CommerceFramer(ctx context.Context) (*Framer, error) {
+	return u.framer(ctx, u.CommerceTopic)
+}
+
+func (u Upstreamer) framer(ctx context.Context, topic string) (*Framer, error) {
+	at := strings.TrimRight(u.Registry, "/") + "/subjects/" + url.PathEscape(topic+"-value") + "/versions/latest"
 	var answer struct {
 		ID     int
 		Schema string
 	}
 	if err := u.get(ctx, at, &answer); err != nil {
-		return nil, fmt.Errorf("fetching the schema of %s: %w", u.Topic, err)
+		return nil, fmt.Errorf("fetching the schema of %s: %w", topic, err)
 	}
 	codec, err := goavro.NewCodec(answer.Schema)
 	if err != nil {
-		return nil, fmt.Errorf("compiling the schema of %s: %w", u.Topic, err)
+		return nil, fmt.Errorf("compiling the schema of %s: %w", topic, err)
 	}
 	return &Framer{ID: answer.ID, Codec: codec}, nil
 }

@@ -1,7 +1,6 @@
 package simulate
 
 import (
-	"encoding/json"
 	"fmt"
 	"math/rand/v2"
 )
@@ -24,10 +23,11 @@ type step struct {
 
 // deed is what a step comes to, before it is put into a request.
 type deed struct {
-	kind       string // track, page or identify
+	kind       string // track, page, identify or commerce
 	name       string
 	properties map[string]any
 	attributes map[string]any // set together with a track; the traits of an identify
+	commerce   *Commerce      // of kind commerce
 }
 
 var journeys = []journey{
@@ -35,18 +35,18 @@ var journeys = []journey{
 		{visitPage, 90}, {viewProduct, 80}, {viewProduct, 60}, {viewProduct, 50}, {visitPage, 0},
 	}},
 	{name: "buy", weight: 30, steps: []step{
-		{viewProduct, 95}, {addToCart, 85}, {viewProduct, 90}, {addToCart, 75}, {startCheckout, 80}, {completeOrder, 0},
+		{viewProduct, 95}, {addToCart, 85}, {viewProduct, 90}, {addToCart, 75}, {startCheckout, 80}, {placeOrder, 0},
 	}},
 	{name: "change one's mind", weight: 8, steps: []step{{addToCart, 90}, {removeFromCart, 30}, {addToCart, 0}}},
-	{name: "return", weight: 8, open: hasOrdered, steps: []step{{refundOrder, 40}, {openCase, 0}}},
+	{name: "unpack", weight: 12, open: waitsForParcel, steps: []step{{shipOrder, 85}, {deliverOrder, 0}}},
+	{name: "return", weight: 8, open: hasOrdered, steps: []step{{returnOrder, 40}, {openCase, 0}}},
+	{name: "renew", weight: 5, steps: []step{{renewalDue, 60}, {failPayment, 70}, {recoverPayment, 0}}},
 	{name: "complain", weight: 8, steps: []step{{openCase, 70}, {resolveCase, 60}, {rateCase, 0}}},
 	{name: "tell about oneself", weight: 6, open: (*Person).tracked, steps: []step{{introduce, 0}}},
 }
 
 // arrival comes before everything else.
 var arrival = []step{{signUp, 100}}
-
-func hasOrdered(p *Person) bool { return len(p.orders) > 0 }
 
 // setOut chooses what a person does next.
 func (p *Person) setOut(r *rand.Rand) {
@@ -104,11 +104,6 @@ var products = []product{
 	{"P-530", "Tin Whistle", 999},
 }
 
-// money is exact: it never becomes a binary fraction.
-func money(cents int) json.Number {
-	return json.Number(fmt.Sprintf("%d.%02d", cents/100, cents%100))
-}
-
 func track(name string, properties map[string]any) deed {
 	return deed{kind: kindTrack, name: name, properties: properties}
 }
@@ -138,75 +133,16 @@ func visitPage(r *rand.Rand, p *Person) deed {
 }
 
 func (t product) properties() map[string]any {
-	return map[string]any{"product_id": t.id, "product_name": t.name, "price": money(t.cents), "currency": "EUR"}
+	return map[string]any{"product_id": t.id, "product_name": t.name, "price": money(t.cents), "currency": currency}
 }
 
-func viewProduct(r *rand.Rand, _ *Person) deed {
-	return track("Product Viewed", pick(r, products).properties())
-}
-
-func addToCart(r *rand.Rand, p *Person) deed {
-	t, quantity := pick(r, products), 1+r.IntN(3)
-	p.cart = append(p.cart, line{t, quantity})
-	properties := t.properties()
-	properties["quantity"] = quantity
-	return track("Product Added", properties)
-}
-
-func removeFromCart(r *rand.Rand, p *Person) deed {
-	if len(p.cart) == 0 {
-		return viewProduct(r, p)
+// viewProduct is told by the client on the person's device, or by the shop where there is none.
+func viewProduct(r *rand.Rand, p *Person) deed {
+	t := pick(r, products)
+	if !p.tracked() {
+		return shop(Commerce{Type: "product_viewed", Currency: currency, Lines: []line{{t, 1}}})
 	}
-	t := p.cart[len(p.cart)-1].product
-	p.cart = p.cart[:len(p.cart)-1]
-	return track("Product Removed", t.properties())
-}
-
-func (p *Person) total() (cents int) {
-	for _, l := range p.cart {
-		cents += l.product.cents * l.quantity
-	}
-	return cents
-}
-
-func startCheckout(r *rand.Rand, p *Person) deed {
-	if len(p.cart) == 0 {
-		return addToCart(r, p)
-	}
-	return track("Checkout Started", map[string]any{"total": money(p.total()), "currency": "EUR", "lines": len(p.cart)})
-}
-
-func completeOrder(r *rand.Rand, p *Person) deed {
-	if len(p.cart) == 0 {
-		return viewProduct(r, p)
-	}
-	o := order{id: fmt.Sprintf("A-%d-%03d", p.Number, p.seq+1), total: p.total()}
-	lines := make([]any, len(p.cart))
-	for i, l := range p.cart {
-		properties := l.product.properties()
-		properties["quantity"] = l.quantity
-		lines[i] = properties
-	}
-	p.orders, p.cart = append(p.orders, o), nil
-	d := track("Order Completed", map[string]any{
-		"order_id": o.id, "total": money(o.total), "currency": "EUR", "products": lines,
-		// What a shop's own systems number with goes beyond what a float64 can hold.
-		"warehouse_ref": json.Number(fmt.Sprintf("8209829119461%05d", r.IntN(100_000))),
-	})
-	if r.IntN(3) == 0 {
-		d.attributes = map[string]any{"orders": map[string]any{"inc": 1}}
-	}
-	return d
-}
-
-func refundOrder(r *rand.Rand, p *Person) deed {
-	i := r.IntN(len(p.orders))
-	o := p.orders[i]
-	p.orders = append(p.orders[:i:i], p.orders[i+1:]...)
-	return track("Order Refunded", map[string]any{
-		"order_id": o.id, "total": money(o.total), "currency": "EUR",
-		"reason": pick(r, []string{"too small", "too late", "not as pictured", "changed my mind"}),
-	})
+	return track("Product Viewed", t.properties())
 }
 
 func openCase(r *rand.Rand, p *Person) deed {

@@ -2,6 +2,7 @@ package simulate
 
 import (
 	"math/rand/v2"
+	"slices"
 	"time"
 )
 
@@ -16,6 +17,12 @@ const (
 	OutOfOrder Mishap = "out_of_order" // two events in the reverse order of their times
 	Unwelcome  Mishap = "unwelcome"    // fit for the topic, but not for Braze
 	Muted      Mishap = "muted"        // the source asks that Braze should not see it
+)
+
+// What can go wrong only with an order, on any way in.
+const (
+	Restated  Mishap = "restated"  // one system reports the same state of it twice, as two events
+	Overtaken Mishap = "overtaken" // its refund comes first
 )
 
 // What can go wrong only at the front door.
@@ -33,8 +40,8 @@ const (
 
 // FrontDoor and Upstream list the mishaps there are on each way, in the order of a summary.
 var (
-	FrontDoor = []Mishap{NoMishap, Twice, Late, OutOfOrder, Malformed, Unwelcome, Muted}
-	Upstream  = []Mishap{NoMishap, Twice, Late, OutOfOrder, Unwelcome, Muted, Garbage, UnknownSchema, KeyMismatch, Hostile}
+	FrontDoor = []Mishap{NoMishap, Twice, Late, OutOfOrder, Restated, Overtaken, Malformed, Unwelcome, Muted}
+	Upstream  = []Mishap{NoMishap, Twice, Late, OutOfOrder, Restated, Overtaken, Unwelcome, Muted, Garbage, UnknownSchema, KeyMismatch, Hostile}
 )
 
 // mishapShare is how many acts of a hundred go wrong, when any may.
@@ -48,6 +55,26 @@ func befall(r *rand.Rand, from []Mishap) Mishap {
 		return NoMishap
 	}
 	return from[1+which]
+}
+
+// able are the mishaps of a telling that can happen to a deed. What is in a shop's message the front
+// door knows as well as Braze does, so there is nothing that only Braze would refuse; our own API has
+// no way to ask that Braze should not see it. An order always gets there: a refund would wait for it.
+func (d deed) able(t Telling) []Mishap {
+	return slices.DeleteFunc(slices.Clone(t.Mishaps), func(m Mishap) bool {
+		switch m {
+		case Restated:
+			return d.commerce == nil || d.commerce.OrderID == ""
+		case Overtaken: // it is another order than the one that the deed may be about
+			return d.commerce == nil || d.commerce.OrderID != ""
+		case OutOfOrder, Unwelcome:
+			return d.commerce != nil
+		case Muted:
+			return d.commerce != nil && (!t.Straight || d.commerce.Type == "order_placed")
+		case NoMishap, Twice, Late, Malformed, Garbage, UnknownSchema, KeyMismatch, Hostile:
+		}
+		return false
+	})
 }
 
 // longAgo is the day from which late events look back. A story knows no clock: it would not be the
@@ -69,4 +96,14 @@ var flaws = []flaw{
 		return nil
 	},
 	func(map[string]any) []byte { return []byte(`{"user":{"external_id":"cut off`) },
+}
+
+// shopFlaws are flaws of commerce events.
+var shopFlaws = []flaw{
+	func(item map[string]any) []byte { delete(item, "type"); return nil },
+	func(item map[string]any) []byte { item["currency"] = "EURO"; return nil },
+	func(item map[string]any) []byte { item["total"] = "12,90"; return nil },
+	func(item map[string]any) []byte { item["lines"] = []any{map[string]any{"quantity": -1}}; return nil },
+	func(item map[string]any) []byte { item["user"] = map[string]any{}; return nil },
+	func(map[string]any) []byte { return []byte(`[{"type":"order_placed","order_id":"cut off`) },
 }

@@ -21,11 +21,16 @@ type Person struct {
 	// Key is the person's canonical id, the key of every record about them.
 	Key string
 
-	known  bool // has signed up
-	seq    int  // of the last event
-	cart   []line
-	orders []order
-	agenda []step // what is left of the present journey
+	known    bool // has signed up
+	seq      int  // of the last event
+	commerce int  // of the last commerce event
+	cart     []line
+	cartID   string // empty until something is in it
+	carts    int    // that there have been
+	orders   []order
+	ordered  int    // orders that there have been
+	plan     string // of the membership
+	agenda   []step // what is left of the present journey
 }
 
 // line is a row of a cart.
@@ -36,18 +41,44 @@ type line struct {
 
 // order is something bought and not yet sent back.
 type order struct {
-	id    string
-	total int // cents
+	id                string
+	lines             []line
+	total             int // cents
+	stage             stage
+	carrier, tracking string
 }
+
+// stage is how far an order has come.
+type stage int
+
+const (
+	placed stage = iota
+	shipped
+	delivered
+)
 
 // tracked reports whether an analytics client would name this person as the front door does, so that
 // both kinds of request concern the same customer.
 func (p *Person) tracked() bool { return p.User["external_id"] != nil }
 
-// next is the number of the person's next event.
-func (p *Person) next() int {
+// number is that of the person's next item. Each topic has a count of its own, since nothing orders
+// records of two topics.
+func (p *Person) number(kind string) int {
+	if kind == kindCommerce {
+		p.commerce++
+		return p.commerce
+	}
 	p.seq++
 	return p.seq
+}
+
+// unnumber takes back the number of an item that is not sent.
+func (p *Person) unnumber(kind string) {
+	if kind == kindCommerce {
+		p.commerce--
+	} else {
+		p.seq--
+	}
 }
 
 // The names are put together from syllables, so that they are nobody's.

@@ -61,6 +61,10 @@ func (d *door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.WriteString(w, `{"success":true}`)
 		return
 	}
+	verdict := d.verdict
+	if r.URL.Path == PathCommerce {
+		verdict = d.shopVerdict
+	}
 	var items []map[string]any
 	if body[0] == '{' {
 		body = slices.Concat([]byte("["), body, []byte("]"))
@@ -71,7 +75,7 @@ func (d *door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	var results []map[string]any
 	for i, it := range items {
-		results = append(results, map[string]any{"index": i, "id": it["id"], "status": d.verdict(it)})
+		results = append(results, map[string]any{"index": i, "id": it["id"], "status": verdict(it)})
 	}
 	if refuse { // taken, and the answer is lost
 		w.WriteHeader(d.status)
@@ -93,6 +97,29 @@ func (d *door) verdict(it map[string]any) Verdict {
 	case !d.take(it["id"], string(user), it["properties"]):
 		return Duplicate
 	}
+	return Accepted
+}
+
+// shopVerdict is that of a commerce event.
+func (d *door) shopVerdict(it map[string]any) Verdict {
+	user, _ := json.Marshal(it["user"])
+	lines, _ := it["lines"].([]any)
+	flawed := len(lines) > 0 && lines[0].(map[string]any)["product_id"] == nil
+	switch {
+	case it["type"] == nil, it["currency"] == "EURO", it["total"] == "12,90", string(user) == "{}", flawed:
+		return Rejected
+	case d.seen[it["id"].(string)]:
+		return Duplicate
+	}
+	d.seen[it["id"].(string)] = true
+	who, seq := "shop "+string(user), int(it["metadata"].(map[string]any)["seq"].(float64))
+	if n := len(d.sequences[who]); n > 0 && d.sequences[who][n-1] == seq {
+		return Accepted // restated
+	} else if n > 0 && d.sequences[who][n-1] == seq+1 { // the order that its refund has overtaken
+		d.sequences[who] = slices.Insert(d.sequences[who], n-1, seq)
+		return Accepted
+	}
+	d.sequences[who] = append(d.sequences[who], seq)
 	return Accepted
 }
 

@@ -7,14 +7,20 @@
 //
 //	population.go  who they are: invented names, addresses nobody owns
 //	journey.go     what they do: browse, buy, return, complain
+//	purchase.go    what the shop does for them: carts, orders, parcels, refunds, bills
+//	commerce.go    what it says of that, in JSON
 //	mishap.go      what goes wrong: twice, late, malformed, out of order
 //	story.go       the acts, one after the other
+//	misfortune.go  how a mishap changes an act
+//	request.go     what an act posts
 //	send.go        through the front door, at a rate, with patience
-//	direct.go      straight to customer.events with kafka-go and goavro
+//	direct.go      straight to the topics with kafka-go and goavro
+//	record.go      what stands there
 //	summary.go     what came of it
 //
 // Every event carries seq in its properties, a number that grows by one with each event of the same
-// person, so that whoever receives them can tell whether their order has held.
+// person, so that whoever receives them can tell whether their order has held. Commerce events carry it
+// in their metadata and have a count of their own: nothing orders records of two topics.
 //
 // The package imports nothing else of ours. It is the outside world.
 package simulate

@@ -11,8 +11,9 @@ import (
 
 // The ways of putting an act to the front door.
 const (
-	PathEvents = "/v1/events" // our own API
-	PathBatch  = "/v1/batch"  // that of tracking clients
+	PathEvents   = "/v1/events"   // our own API
+	PathCommerce = "/v1/commerce" // likewise, for shops and billing systems
+	PathBatch    = "/v1/batch"    // that of tracking clients
 )
 
 // Kinds of item.
@@ -20,6 +21,7 @@ const (
 	kindTrack    = "track"
 	kindPage     = "page"
 	kindIdentify = "identify"
+	kindCommerce = "commerce"
 )
 
 // Verdict is what becomes of an item at the way in.
@@ -49,7 +51,7 @@ type Act struct {
 	Number int // from 1
 	Person *Person
 	Mishap Mishap
-	Path   string // PathEvents or PathBatch; empty for a story told to the topics
+	Path   string // PathEvents, PathCommerce or PathBatch; empty for a story told to the topics
 	Items  []Item
 	Body   []byte // what is posted to Path
 }
@@ -57,12 +59,13 @@ type Act struct {
 // Item is one thing that an act says.
 type Item struct {
 	ID         string
-	Kind       string // track, page or identify
-	Name       string
-	Seq        int       // the person's running number; 0 for what is no event, or never becomes one
+	Kind       string    // track, page, identify or commerce
+	Name       string    // of a commerce event, its type
+	Seq        int       // the person's running number on the topic; 0 for what is no event, or never becomes one
 	Time       time.Time // zero when the person says nothing about it
 	Properties json.RawMessage
 	Attributes json.RawMessage
+	Commerce   *Commerce // of kind commerce, in the place of the two
 	Muted      bool
 	Want       Verdict // by the front door
 	Fate       Fate    // by the time nothing is held any more
@@ -82,6 +85,7 @@ type Story struct {
 	people  Population
 	life    *rand.Rand // who does what
 	luck    *rand.Rand // what goes wrong: a generator of its own, so that all else stays
+	deeds   int
 	told    int
 	items   int
 	pending []Act
@@ -111,17 +115,30 @@ func (s *Story) Next() Act {
 	return a
 }
 
+// here are the people who have come so far. They come one after the other, so that the first of them
+// order something before the last has signed up.
+func (s *Story) here() Population {
+	s.deeds++
+	return s.people[:min(len(s.people), 5+s.deeds/5)]
+}
+
 // tell lets somebody do something, and something go wrong with it.
 func (s *Story) tell() {
-	p := pick(s.life, s.people)
+	p := pick(s.life, s.here())
 	d := p.act(s.life)
 	clientRoll := s.life.IntN(4)
-	mishap := befall(s.luck, s.t.Mishaps)
+	mishap := befall(s.luck, d.able(s.t))
 	if s.t.Straight {
 		s.tellStraight(p, d, mishap)
 		return
 	}
 	a := Act{Person: p, Mishap: mishap, Path: PathEvents, Items: []Item{s.item(p, d)}}
+	if d.commerce != nil {
+		a.Path = PathCommerce
+		s.goWrong(&a)
+		s.send(&a)
+		return
+	}
 	// Pages and introductions exist only in the tracking API; other acts use it now and then.
 	byClient := d.kind != kindTrack || p.tracked() && d.attributes == nil && clientRoll == 0
 	switch {
@@ -135,47 +152,18 @@ func (s *Story) tell() {
 	default:
 		s.goWrong(&a)
 	}
+	s.send(&a)
+}
+
+// send puts an act to the front door.
+func (s *Story) send(a *Act) {
 	if a.Body == nil {
 		a.Body = a.body()
 	}
-	s.pending = append(s.pending, a)
+	s.pending = append(s.pending, *a)
 	if a.Mishap == Twice {
 		s.pending = append(s.pending, a.again())
 	}
-}
-
-// goWrong lets the act's mishap happen to it.
-func (s *Story) goWrong(a *Act) {
-	switch a.Mishap {
-	case Late:
-		a.Items[0].Time = s.late()
-	case OutOfOrder:
-		second := s.item(a.Person, viewProduct(s.luck, a.Person))
-		second.Time = s.late()
-		a.Items[0].Time = second.Time.Add(time.Minute)
-		a.Items = append(a.Items, second)
-	case Unwelcome:
-		a.Items[0].spoil()
-	case Muted:
-		a.Items[0].mute()
-	case Malformed:
-		s.malform(a)
-	case NoMishap, Twice, Garbage, UnknownSchema, KeyMismatch, Hostile:
-	}
-}
-
-// malform puts an item that breaks a rule beside the good one, or breaks the whole body.
-func (s *Story) malform(a *Act) {
-	bad := Item{ID: s.id(), Kind: kindTrack, Name: "Product Viewed", Want: Rejected}
-	object := a.object(bad)
-	if body := pick(s.luck, flaws)(object); body != nil {
-		a.Body = body
-		a.Person.seq-- // of the good item, which is not sent
-		a.Items = []Item{bad}
-		return
-	}
-	a.Body = encode([]any{a.object(a.Items[0]), object})
-	a.Items = append(a.Items, bad)
 }
 
 // tellStraight puts the deed on the topic. What is no event is left out.
@@ -187,14 +175,22 @@ func (s *Story) tellStraight(p *Person, d deed, mishap Mishap) {
 	switch mishap {
 	case Garbage, UnknownSchema, KeyMismatch, Hostile:
 		// The broken record comes before a good one of the same person, which must not suffer.
-		bad := Item{ID: s.id(), Kind: kindTrack, Name: "Product Viewed", Want: Accepted, Fate: Refused}
+		bad := Item{ID: s.id(), Kind: kindTrack, Name: "Product Viewed", Want: Accepted}
+		if d.commerce != nil {
+			bad = s.bill(Accepted)
+		}
+		bad.Fate = Refused
 		s.pending = append(s.pending, Act{Person: p, Mishap: mishap, Items: []Item{bad}})
 		a.Mishap = NoMishap
-	case NoMishap, Twice, Late, OutOfOrder, Unwelcome, Muted, Malformed:
+	case NoMishap, Twice, Late, OutOfOrder, Restated, Overtaken, Unwelcome, Muted, Malformed:
 		s.goWrong(&a)
 	}
 	s.pending = append(s.pending, a)
 	if mishap == Twice {
+		if d.commerce != nil && d.commerce.OrderID != "" {
+			a.Items = slices.Clone(a.Items)
+			a.Items[0].Fate = Skipped // of orders it is known what has been said
+		}
 		s.pending = append(s.pending, a)
 	}
 }
@@ -214,11 +210,6 @@ func (s *Story) id() string {
 	return fmt.Sprintf("sim-%d-%06d", s.t.Seed, s.items)
 }
 
-// late is a time up to three days ago.
-func (s *Story) late() time.Time {
-	return longAgo.Add(-time.Duration(1+s.luck.IntN(72*3600)) * time.Second)
-}
-
 func (s *Story) item(p *Person, d deed) Item {
 	it := Item{ID: s.id(), Kind: d.kind, Name: d.name, Want: Accepted, Fate: Delivered}
 	switch d.kind {
@@ -227,8 +218,19 @@ func (s *Story) item(p *Person, d deed) Item {
 	case kindPage:
 		it.Fate = Skipped // unless BRAZE_PAGE_EVENTS is set
 	}
+	if d.commerce != nil {
+		c := *d.commerce
+		it.Name, it.Seq = c.Type, p.number(d.kind)
+		c.Metadata = maps.Clone(c.Metadata)
+		if c.Metadata == nil {
+			c.Metadata = map[string]any{}
+		}
+		c.Metadata["seq"] = it.Seq
+		it.Commerce = &c
+		return it
+	}
 	if d.kind != kindIdentify {
-		it.Seq = p.next()
+		it.Seq = p.number(d.kind)
 		properties := maps.Clone(d.properties)
 		if properties == nil {
 			properties = map[string]any{}
@@ -240,84 +242,4 @@ func (s *Story) item(p *Person, d deed) Item {
 		it.Attributes = encode(d.attributes)
 	}
 	return it
-}
-
-// mute asks that Braze should not see the item.
-func (it *Item) mute() {
-	it.Muted, it.Attributes = true, nil // a client's track has no attributes
-	if it.Fate == Delivered {
-		it.Fate = Skipped
-	}
-}
-
-// spoil gives the item a property that Braze does not take.
-func (it *Item) spoil() {
-	it.Properties = append(it.Properties[:len(it.Properties)-1:len(it.Properties)-1], `,"$price":1}`...)
-	if it.Fate == Delivered {
-		it.Fate = Refused
-	}
-}
-
-// body is what the act posts.
-func (a *Act) body() []byte {
-	if a.Path == PathBatch {
-		return a.batch()
-	}
-	if len(a.Items) == 1 {
-		return encode(a.object(a.Items[0]))
-	}
-	objects := make([]any, len(a.Items))
-	for i, it := range a.Items {
-		objects[i] = a.object(it)
-	}
-	return encode(objects)
-}
-
-// object is an item as our own API takes it.
-func (a *Act) object(it Item) map[string]any {
-	o := map[string]any{"id": it.ID, "user": a.Person.User, "name": it.Name}
-	if it.Properties != nil {
-		o["properties"] = it.Properties
-	}
-	if it.Attributes != nil {
-		o["attributes"] = it.Attributes
-	}
-	if !it.Time.IsZero() {
-		o["time"] = it.Time.Format(time.RFC3339)
-	}
-	return o
-}
-
-// batch is the act as a tracking client sends it.
-func (a *Act) batch() []byte {
-	messages := make([]any, len(a.Items))
-	for i, it := range a.Items {
-		m := map[string]any{"type": it.Kind, "messageId": it.ID, "userId": a.Person.Key}
-		switch it.Kind {
-		case kindTrack:
-			m["event"] = it.Name
-		case kindPage:
-			m["name"] = it.Name
-		}
-		if it.Properties != nil {
-			m["properties"] = it.Properties
-		}
-		if it.Kind == kindIdentify {
-			m["traits"] = it.Attributes
-		}
-		if it.Muted {
-			m["integrations"] = map[string]any{"All": true, "Braze": false}
-		}
-		messages[i] = m
-	}
-	return encode(map[string]any{"batch": messages})
-}
-
-// encode is JSON with sorted names, so that the same is always the same bytes.
-func encode(v any) []byte {
-	b, err := json.Marshal(v)
-	if err != nil {
-		panic("simulate: encoding: " + err.Error()) // maps, text and numbers of our own making
-	}
-	return b
 }

@@ -15,6 +15,7 @@ type Summary struct {
 	Seconds  float64       `json:"seconds"`
 	Rows     []Row         `json:"mishaps"`
 	Total    Row           `json:"total"`
+	Commerce int           `json:"commerce"` // items of the total that are commerce events
 	Requests int           `json:"requests"`
 	Retries  int           `json:"retries"` // requests sent again, with the same ids, after 429, 503 or no answer
 	// Known counts items that were new to the story and not to the door: the same seed was told before.
@@ -82,6 +83,9 @@ func (t *tally) count(a *Act, it *Item, got Verdict, why string, retried bool) {
 	}
 	row.add(got)
 	t.sum.Total.add(got)
+	if it.Kind == kindCommerce {
+		t.sum.Commerce++
+	}
 	if got == it.Want || got == Duplicate && it.Want == Accepted {
 		return
 	}

@@ -180,7 +180,7 @@ func (a *app) letterReport(p *deadletters.Plan, done *deadletters.Done, yes bool
 			a.say("note: of those that go back, %d %s", w.n, w.text)
 		}
 	}
-	what := fmt.Sprintf("%d of %d letters, of %d customers,", p.Replay, len(p.Items), p.Users)
+	what := fmt.Sprintf("%d of %d letters, of %s,", p.Replay, len(p.Items), counted(p.Users, "customer"))
 	switch {
 	case len(p.Items) == 0:
 		a.say("there are no dead letters that fit")

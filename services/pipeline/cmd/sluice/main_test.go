@@ -52,42 +52,58 @@ func TestScripts(t *testing.T) {
 
 // besidePipeline starts a pipeline for a script, and tells the script where it is.
 func besidePipeline(env *testscript.Env) error {
+	l, err := startPipeline(env.Defer, func(err error) { env.T().Log("the pipeline beside the script: " + err.Error()) })
+	if err != nil {
+		return err
+	}
+	env.Values["pipeline"] = l
+	env.Vars = append(env.Vars, whereIs(l)...)
+	return nil
+}
+
+// startPipeline runs a pipeline until what is deferred is done.
+func startPipeline(later func(func()), failed func(error)) (*pipeline.Pipeline, error) {
 	cfg, _, err := pipeline.Load(config.Options{Environ: []string{
 		"EMBEDDED_KAFKA_ADDR=:0", "EMBEDDED_REGISTRY_ADDR=:0", "SANDBOX_BRAZE_ADDR=:0", "INGEST_ADDR=:0", "OPS_ADDR=:0",
 		"LOG_LEVEL=error", "BRAZE_LINGER=20ms", "BRAZE_COMMIT_EVERY=10ms", "INGEST_DRAIN_PAUSE=10ms",
 	}})
 	if err != nil {
-		return err
+		return nil, err
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	p, err := daemon.NewProcess(ctx, "sluice", cfg.DaemonConfig(), os.Stderr)
 	if err != nil {
 		cancel()
-		return err
+		return nil, err
 	}
 	l, err := pipeline.Open(ctx, cfg, pipeline.Options{}, p)
 	if err != nil {
 		cancel()
 		p.Close()
-		return err
+		return nil, err
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- daemon.Run(ctx, p, l) }()
-	env.Defer(func() {
+	later(func() {
 		cancel()
 		if err := <-ended; err != nil {
-			env.T().Log("the pipeline beside the script: " + err.Error())
+			failed(err)
 		}
 		p.Close()
 	})
+	return l, nil
+}
+
+// whereIs is the environment of a command that is to find a pipeline.
+func whereIs(l *pipeline.Pipeline) []string {
 	places := l.Places()
-	env.Values["pipeline"] = l
-	env.Setenv("EMBEDDED_KAFKA_ADDR", places.Kafka)
-	env.Setenv("EMBEDDED_REGISTRY_ADDR", strings.TrimPrefix(places.Registry, "http://"))
-	env.Setenv("SANDBOX_BRAZE_ADDR", strings.TrimPrefix(places.Sandbox, "http://"))
-	env.Setenv("INGEST_ADDR", strings.TrimPrefix(places.Door, "http://"))
-	env.Setenv("NO_COLOR", "1")
-	return nil
+	return []string{
+		"EMBEDDED_KAFKA_ADDR=" + places.Kafka,
+		"EMBEDDED_REGISTRY_ADDR=" + strings.TrimPrefix(places.Registry, "http://"),
+		"SANDBOX_BRAZE_ADDR=" + strings.TrimPrefix(places.Sandbox, "http://"),
+		"INGEST_ADDR=" + strings.TrimPrefix(places.Door, "http://"),
+		"NO_COLOR=1",
+	}
 }
 
 // exits CODE COMMAND… runs a command that must end with the code.
@@ -158,8 +174,8 @@ func portable(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(os.WriteFile(ts.MkAbs(args[1]), []byte(text), 0o600))
 }
 
-// The printed curl is a promise: it is taken off the screen and executed as it stands.
-func TestTheFirstCurlWorksAsPrinted(t *testing.T) {
+// The printed curls are a promise: they are taken off the screen and executed as they stand.
+func TestTheFirstCurlsWorkAsPrinted(t *testing.T) {
 	t.Parallel()
 	for _, tool := range []string{"bash", "curl"} {
 		if _, err := exec.LookPath(tool); err != nil {
@@ -167,21 +183,23 @@ func TestTheFirstCurlWorksAsPrinted(t *testing.T) {
 		}
 	}
 	s := launch(t, "run", "--simulate")
-	curl := s.until(regexp.MustCompile(`^ +(curl .*)$`))
+	curls := []string{s.until(regexp.MustCompile(`^ +(curl .*)$`)), s.until(regexp.MustCompile(`^ +(curl .*/v1/commerce .*)$`))}
 	at := s.until(regexp.MustCompile(`^ +(http://\S+/_sandbox/users/\S+)$`))
 	s.until(regexp.MustCompile(`(first arrival)`))
-	out, err := exec.CommandContext(t.Context(), "bash", "-c", curl).CombinedOutput() //nolint:gosec // that is the test
-	if err != nil || !strings.Contains(string(out), `"status":"accepted"`) {
-		t.Fatalf("%s\nprinted %s: %v", curl, out, err)
+	for _, curl := range curls {
+		out, err := exec.CommandContext(t.Context(), "bash", "-c", curl).CombinedOutput() //nolint:gosec // that is the test
+		if err != nil || !strings.Contains(string(out), `"status":"accepted"`) {
+			t.Fatalf("%s\nprinted %s: %v", curl, out, err)
+		}
 	}
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	limit := time.After(time.Minute)
-	for body := ""; !strings.Contains(body, "Tried Sluice"); body = get(t, at) {
+	for body := ""; !strings.Contains(body, "Tried Sluice") || !strings.Contains(body, "ecommerce.order_placed"); body = get(t, at) {
 		select {
 		case <-tick.C:
 		case <-limit:
-			t.Fatalf("the event never arrived at %s: %s", at, body)
+			t.Fatalf("the event and the order never arrived at %s: %s", at, body)
 		}
 	}
 	if code := s.interrupt(); code != 0 {

@@ -65,6 +65,8 @@ func requestFor(sender *brazesender.Previewer, a routes.Action, rec routes.Recor
 		r.Target = a.ProductID
 	case routes.Subscription:
 		r.Target = a.GroupID + " " + a.State
+	case routes.Campaign, routes.Canvas, routes.Transactional: // named by their ids
+	case routes.Attributes, routes.Skip: // there is one kind of them
 	}
 	return r
 }

@@ -24,7 +24,8 @@ func (a *app) runCommand() *cobra.Command {
 		Long: `What is not configured is local: an embedded Kafka (KAFKA_BROKERS; EMBEDDED_KAFKA_ADDR,
 default :9092), an embedded schema registry (SCHEMA_REGISTRY_URL; EMBEDDED_REGISTRY_ADDR, :8085)
 and a Braze sandbox (BRAZE_REST_ENDPOINT and BRAZE_API_KEY; SANDBOX_BRAZE_ADDR, :8090). The front
-door is at INGEST_ADDR (127.0.0.1:8080) and takes the API key dev until INGEST_KEYS is set;
+door is at INGEST_ADDR (127.0.0.1:8080) and takes the API key dev, and webhooks signed with dev,
+until INGEST_KEYS is set; ROUTES_FILE and SOURCES_FILE name routes and sources of webhooks;
 operators are answered at OPS_ADDR (127.0.0.1:9090). Addresses without a host are on loopback, and
 port 0 picks a free port. Data lives in a temporary folder unless SLUICE_DATA_DIR names one.
 

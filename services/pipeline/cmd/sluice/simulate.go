@@ -33,11 +33,11 @@ func (a *app) simulateCommand() *cobra.Command {
 		Short: "Let invented customers shop, with the mishaps of real life",
 		Example: `  sluice simulate --seed 7 --customers 50 --rate 20 --duration 30s
   sluice simulate --seed 7 --events 1000 --json
-  sluice simulate --direct --events 500      straight to the topic, as an upstream system would`,
+  sluice simulate --direct --events 500      straight to the topics, as an upstream system would`,
 		Long: `They come in through the real front door (SLUICE_URL, else INGEST_ADDR on this machine; SLUICE_KEY,
 else the first of INGEST_KEYS), and what it cannot take now is sent again with the same ids. With
---direct they write to customer.events with kafka-go, framing of their own and the schema that the
-registry has, as a system does that knows nothing of Sluice.
+--direct they write to customer.events and commerce.events with kafka-go, framing of their own and the
+schemas that the registry has, as a system does that knows nothing of Sluice.
 
 One seed tells one story, to the byte. Told again within the front door's memory it is all known
 already: every item has the same id.
@@ -52,7 +52,7 @@ already: every item has the same id.
 	f.Float64Var(&s.rate, "rate", 5, "`events` a second; as fast as they are taken when 0 (SIMULATE_RATE)")
 	f.DurationVar(&s.duration, "duration", 0, "how `long` to go on; 30s when --events is not given either")
 	f.IntVar(&s.events, "events", 0, "how `many` events to tell")
-	f.BoolVar(&s.direct, "direct", false, "write to the topic instead of going through the front door")
+	f.BoolVar(&s.direct, "direct", false, "write to the topics instead of going through the front door")
 	f.BoolVar(&s.calm, "no-mishaps", false, "let nothing go wrong")
 	f.BoolVar(&s.json, "json", false, "print the summary as JSON")
 	return c
@@ -121,7 +121,7 @@ func tell(ctx context.Context, cfg *pipeline.Config, t simulate.Telling, p simul
 	}
 	kafka := cfg.Ingest.Kafka
 	return simulate.Upstreamer{
-		Brokers: kafka.Brokers, Topic: kafka.Topic(schema.CustomerEvents),
+		Brokers: kafka.Brokers, Topic: kafka.Topic(schema.CustomerEvents), CommerceTopic: kafka.Topic(schema.CommerceEvents),
 		Access: simulate.Access{
 			TLS: kafka.TLS.Enabled, CAFile: kafka.TLS.CAFile, CertFile: kafka.TLS.CertFile, KeyFile: kafka.TLS.KeyFile,
 			ServerName: kafka.TLS.ServerName,
@@ -160,7 +160,8 @@ func (a *app) summary(s simulate.Summary, asJSON bool) error {
 	if err := a.table([]string{"MISHAP", "SENT", "ACCEPTED", "DUPLICATE", "REJECTED", "LOST"}, rows); err != nil {
 		return err
 	}
-	a.say("seed %d: %d items in %.1f s, %d requests, %d of them again", s.Seed, s.Total.Sent, s.Seconds, s.Requests, s.Retries)
+	a.say("seed %d: %d items in %.1f s, %d of them commerce; %d requests, %d of them again",
+		s.Seed, s.Total.Sent, s.Seconds, s.Commerce, s.Requests, s.Retries)
 	if s.Known > 0 {
 		a.say("%d items were known already: this seed has been told before; another --seed tells another story", s.Known)
 	}

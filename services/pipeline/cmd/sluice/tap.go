@@ -35,7 +35,8 @@ func (a *app) tapCommand() *cobra.Command {
 		Short: "Show a topic's records as lines of JSON",
 		Example: `  sluice tap customer.events                               what comes from now on
   sluice tap customer.events --from-start --key cus-7-0001
-  sluice tap customer.events --since 10m --field event_name="Order Completed" --field properties.total=84.90
+  sluice tap customer.events --since 10m --field event_name="Product Viewed" --field properties.product_id=P-77
+  sluice tap commerce.events --since 10m --field event_type=order_placed --expand
   sluice tap braze.deliveries --from-start --field outcome=refused -n 5
   sluice tap braze-sender.deadletters --from-start | jq .value.reason`,
 		Long: `A value is shown as its own writer's schema has it, every digit of a number included; what cannot
