@@ -40,10 +40,13 @@ test: ## every test, on the embedded broker and on a real Apache Kafka
 	$(WITH_KAFKA) $(MAKE) --no-print-directory suites
 
 # The crash suite measures nothing that the race detector could see (its services are processes of
-# their own) and prints what it counted; it has the machine to itself.
+# their own) and prints what it counted; it has the machine to itself, and so have the tests of the shared
+# budget, which fill windows of real time.
+BUDGET := ThreeReplicas|SecondTool
 .PHONY: suites
 suites:
 	go test -race -shuffle=on -timeout 15m $(ALL_BUT_CHAOS)
+	cd services/braze-sender && go test -count=1 -v -timeout 5m -tags budget -run '$(BUDGET)' .
 	cd services/pipeline && go test -count=1 -v -timeout 15m ./chaos
 
 .PHONY: e2e

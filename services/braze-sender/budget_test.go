@@ -1,3 +1,8 @@
+//go:build budget
+
+// These tests fill real windows of time, so they have the machine to themselves, without the race detector:
+// make test runs them apart.
+
 package brazesender_test
 
 import (

@@ -136,7 +136,7 @@ type slip struct {
 type wayBack struct {
 	context.Context
 	sheaf *sheaf
-	slip  int
+	slip  *slip
 }
 
 var sheaves = sync.Pool{New: func() any { return new(sheaf) }}
@@ -162,17 +162,16 @@ func (sh *sheaf) done() {
 
 // write puts a receipt beside its record: same key, same partition.
 func (s *settler) write(sh *sheaf, back *wayBack, it *item, what outcome.Outcome, a answer) {
-	*back = wayBack{context.Background(), sh, len(sh.slips)}
 	from := len(sh.bytes)
 	sh.bytes = s.append(sh.bytes, it, what, a)
-	sh.slips = append(sh.slips, slip{
-		delivery: it.delivery,
-		record: stream.Record{
-			Topic: s.topic, Partition: it.delivery.Partition().Number, Timestamp: a.at, Context: back,
-			Key: fitKey(it.delivery.Key()), Value: sh.bytes[from:len(sh.bytes):len(sh.bytes)],
-		},
-	})
-	s.receipts.Produce(back, &sh.slips[back.slip].record, s.ack)
+	sh.slips = append(sh.slips, slip{delivery: it.delivery}) // never beyond its room: others are read meanwhile
+	sl := &sh.slips[len(sh.slips)-1]
+	*back = wayBack{context.Background(), sh, sl}
+	sl.record = stream.Record{
+		Topic: s.topic, Partition: it.delivery.Partition().Number, Timestamp: a.at, Context: back,
+		Key: fitKey(it.delivery.Key()), Value: sh.bytes[from:len(sh.bytes):len(sh.bytes)],
+	}
+	s.receipts.Produce(back, &sl.record, s.ack)
 }
 
 // durable settles the record of a receipt that is.
@@ -183,7 +182,7 @@ func (s *settler) durable(r *stream.Record, err error) {
 	}
 	back := r.Context.(*wayBack)
 	if settleAfterReceipt {
-		back.sheaf.slips[back.slip].delivery.Settle(r.Offset)
+		back.slip.delivery.Settle(r.Offset)
 	}
 	back.sheaf.done()
 	s.finish()
