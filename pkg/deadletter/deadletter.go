@@ -63,7 +63,7 @@ func Open(kafka stream.Config, service string, id int) (*Writer, error) {
 	if err != nil {
 		return nil, err
 	}
-	// A producer of its own: a letter may be twice as large as what other topics take.
+	// A producer of its own: a letter may be larger than what other topics take.
 	producer, err := stream.NewProducer(kafka, stream.ProducerOptions{MaxBatchBytes: schema.MaxDeadLetterBytes - 1024})
 	if err != nil {
 		return nil, err
@@ -80,7 +80,8 @@ func (w *Writer) Close() { w.producer.Close() }
 func (w *Writer) Write(ctx context.Context, l Letter, done func(error)) {
 	l.Detail, l.EventID = shorten(l.Detail), shorten(l.EventID)
 	w.write(ctx, l, func(err error) {
-		if !stream.Permanent(err) || !l.lighten() {
+		// What never reached a topic has no origin where it could be left.
+		if !stream.Permanent(err) || l.OriginPartition < 0 || !l.lighten() {
 			done(err)
 			return
 		}

@@ -69,7 +69,7 @@ func letters(t *testing.T, brokers []string) {
 	largest.Value = randomBytes(schema.MaxMessageBytes - 200)
 	// Larger than anything our topics take: another cluster's limits may be wider.
 	giant := full
-	giant.Value = randomBytes(3 << 20)
+	giant.Value = randomBytes(7 << 20)
 	giant.Detail = strings.Repeat("words ", 1000)
 
 	for _, l := range []deadletter.Letter{full, tombstone, largest, giant} {
@@ -101,7 +101,7 @@ func letters(t *testing.T, brokers []string) {
 			t.Errorf("letter %d (-want +got)\n%s", i, diff)
 		}
 	}
-	if l := got[3]; l.Value != nil || !strings.Contains(l.Detail, "3145728 bytes") || len(l.Detail) > 2100 {
+	if l := got[3]; l.Value != nil || !strings.Contains(l.Detail, "7340032 bytes") || len(l.Detail) > 2100 {
 		t.Errorf("the giant: %d bytes of value, detail of %d bytes: %.100s", len(l.Value), len(l.Detail), l.Detail)
 	}
 }

@@ -2,11 +2,11 @@ package schema
 
 import "strconv"
 
-// MaxMessageBytes bounds one batch of records on a topic, and so one record. A dead letter holds a
-// whole record, so its topic takes twice as much.
+// MaxMessageBytes bounds one batch of records on a topic, and so one record. A dead letter holds a whole
+// record, or a whole webhook of up to 5 MB, which is nowhere else.
 const (
 	MaxMessageBytes    = 1 << 20
-	MaxDeadLetterBytes = 2 << 20
+	MaxDeadLetterBytes = 6 << 20
 )
 
 // Configs are the topic's settings on the broker. Every one is explicit, so that a topic is the same

@@ -7,6 +7,7 @@ import (
 
 	"github.com/sluicehq/sluice/pkg/avro"
 	"github.com/sluicehq/sluice/pkg/deadletter"
+	"github.com/sluicehq/sluice/pkg/schema"
 	"github.com/sluicehq/sluice/pkg/stream"
 )
 
@@ -79,6 +80,9 @@ func (rq *request) send(ctx context.Context, i int) {
 // reports an order as an event too may well give both the order's number.
 func (rq *request) salt(it *item) fingerprint {
 	c := it.commerce
+	if it.fate == deadLetter { // what is sent again may become a record
+		return rq.service.window.fingerprint(rq.holder.salt, schema.DeadLetters(Name))
+	}
 	if c == nil {
 		return rq.holder.salt
 	}

@@ -31,6 +31,10 @@ func (s *scanner) discounts(it *item) []event.Discount {
 	return tail(s.pool.discounts, from)
 }
 
+// maxPooled bounds the lines and discounts of one body. A body of 5 MB that says anything in its lines
+// has fewer; one of {},{},{} would make a gigabyte of them.
+const maxPooled = 10 * MaxEntries
+
 // unsaidQuantity is that of a line that has none, until the event's type says whether it needs one.
 const unsaidQuantity = -1
 
@@ -95,7 +99,7 @@ func (s *scanner) entries(it *item, field string, read func()) bool {
 	for first := s.open(); s.element(first); first = false {
 		was := it.problem.why
 		switch {
-		case n >= MaxEntries:
+		case n >= MaxEntries || len(s.pool.lines)+len(s.pool.discounts) >= maxPooled:
 			it.refuse(problem{why: tooManyEntries, field: field, limit: MaxEntries, unit: "entries"})
 			s.value()
 			continue

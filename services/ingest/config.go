@@ -36,7 +36,7 @@ type Options struct {
 	MaxHeld int64 `yaml:"max_held" env:"INGEST_MAX_HELD" default:"268435456" min:"1000" doc:"bytes of bodies held at once; beyond it requests are answered 503 unread"`
 
 	// DeliveryTimeout must be less than the patience of those who call (vendors: 4 to 15 s).
-	DeliveryTimeout time.Duration `yaml:"delivery_timeout" env:"INGEST_DELIVERY_TIMEOUT" default:"10s" min:"1s" max:"5m" doc:"longest wait for Kafka before a request is answered 503"`
+	DeliveryTimeout time.Duration `yaml:"delivery_timeout" env:"INGEST_DELIVERY_TIMEOUT" default:"4s" min:"1s" max:"5m" doc:"longest wait for Kafka before a request is answered 503"`
 	// Linger costs each request its length, and saves a fifth of the work where requests bring one
 	// event each (README).
 	Linger time.Duration `yaml:"linger" env:"INGEST_LINGER" default:"1ms" min:"0s" max:"1s" doc:"wait of a lone record for company on its way to Kafka"`

@@ -37,7 +37,7 @@ func TestConfigIsReadFromTheEnvironment(t *testing.T) {
 	want := Options{
 		Addr: ":8080", Keys: Keys{{Name: "shop", Key: "s3cret"}, {Name: "crm", Key: "0ther", Sources: []string{"salesforce"}}},
 		Rate: quota.Rate{Count: 1000, Per: time.Second}, MaxBody: 5_000_000, MaxHeld: 256 << 20,
-		DeliveryTimeout: 10 * time.Second, Linger: time.Millisecond, ReadTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute, DrainPause: 500 * time.Millisecond,
+		DeliveryTimeout: 4 * time.Second, Linger: time.Millisecond, ReadTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute, DrainPause: 500 * time.Millisecond,
 		DedupEntries: 1_000_000, DedupWindow: 24 * time.Hour, CORSOrigins: []string{"https://a.example.com", "https://b.example.com"},
 	}
 	if diff := cmp.Diff(want, c.Ingest, reveal); diff != "" {

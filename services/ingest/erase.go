@@ -3,6 +3,7 @@ package ingest
 import (
 	"net/http"
 	"net/url"
+	"unicode/utf8"
 
 	"github.com/sluicehq/sluice/pkg/event"
 )
@@ -26,12 +27,19 @@ func (s *Service) deleteUser(x *exchange) error {
 	if !rq.holder.mayErase {
 		return errNotErase
 	}
-	id, err := url.PathUnescape(x.Param("external_id"))
+	// The router takes the path as it was sent only where RawPath is set; else it is decoded already, and
+	// must not be once more: of a%2541 that would make aA, who is somebody else.
+	id, err := x.Param("external_id"), error(nil)
+	if r.URL.RawPath != "" {
+		id, err = url.PathUnescape(id)
+	}
 	it := item{}
 	it.event = event.Event{
 		User: event.User{ExternalID: id}, Name: erased, Kind: event.KindErase, OccurredAt: rq.received,
 	}
 	switch {
+	case !utf8.ValidString(id):
+		it.refuse(problem{why: notUTF8, field: "external_id"})
 	case err != nil || !printable(id) || id == "":
 		it.refuse(problem{why: unprintable, field: "external_id"})
 	case len(id) > MaxExternalID:

@@ -101,7 +101,7 @@ func New(o Options, d Deps) *Service {
 		close:    func(context.Context) error { return nil },
 	}
 	s.metrics = newMetrics(d.Metrics, s.window, func() float64 { return float64(s.held.Load()) })
-	s.ring = newRing(o.Keys, o.Rate, s.window, s.metrics)
+	s.ring = newRing(o.Keys, o.opensToAll(), o.Rate, s.window, s.metrics)
 	s.newHooks(d.Sources)
 	return s
 }

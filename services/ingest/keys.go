@@ -153,7 +153,7 @@ type holder struct {
 // ring finds the holder of a key.
 type ring []*holder
 
-func newRing(keys Keys, limit quota.Rate, w *window, m *metrics) ring {
+func newRing(keys Keys, open bool, limit quota.Rate, w *window, m *metrics) ring {
 	r := make(ring, len(keys))
 	for i, k := range keys {
 		source := k.Name
@@ -161,7 +161,7 @@ func newRing(keys Keys, limit quota.Rate, w *window, m *metrics) ring {
 			source = k.Sources[0]
 		}
 		h := newHolder(source, k.Sources, w, m)
-		h.mayErase = k.Erase || k.Key == wellKnownKey // which opens doors on this machine only
+		h.mayErase = k.Erase || k.Key == wellKnownKey && !open
 		h.hash = sha256.Sum256([]byte(k.Key.Reveal()))
 		if !limit.IsZero() {
 			h.limiter = rate.NewLimiter(rate.Limit(float64(limit.Count)/limit.Per.Seconds()), limit.Count)

@@ -87,7 +87,7 @@ func TestOptionsShowNoKey(t *testing.T) {
 func TestRingFindsTheHolderAndKeepsNoKey(t *testing.T) {
 	w := newWindow(0, time.Hour)
 	m := newMetrics(prometheus.NewRegistry(), w, func() float64 { return 0 })
-	r := newRing(Keys{{Name: "shop", Key: "s3cret"}, {Name: "crm", Key: "other", Sources: []string{"salesforce", "x"}}}, quota.Rate{}, w, m)
+	r := newRing(Keys{{Name: "shop", Key: "s3cret"}, {Name: "crm", Key: "other", Sources: []string{"salesforce", "x"}}}, false, quota.Rate{}, w, m)
 	for key, want := range map[string]string{"s3cret": "shop", "other": "salesforce", "": "", "s3cre": "", "s3cret ": "", "S3CRET": ""} {
 		got := ""
 		if h := r.find([]byte(key)); h != nil {

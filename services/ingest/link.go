@@ -13,9 +13,9 @@ func linkOf(m *message, it *item) (link item, ok bool) {
 	if p == nil || it.fate != toTopic || it.problem.why != fine || p.PreviousKey == "" || p.User.ExternalID == "" {
 		return item{}, false
 	}
-	previous := m.previousID
-	if previous == "" {
-		previous = m.anonymousID
+	previous := m.anonymousID
+	if m.kind == "alias" && m.previousID != "" { // of other kinds nobody has looked at it
+		previous = m.previousID
 	}
 	link = item{start: it.start, end: it.end}
 	link.event = event.Event{
@@ -23,7 +23,7 @@ func linkOf(m *message, it *item) (link item, ok bool) {
 		IdentifiedAs: p.User.ExternalID,
 	}
 	if id := it.id(); id != "" {
-		link.event.ID = id + ":link" // the message's own id is the profile change's
+		link.event.ID = idOf(id + ":link") // the message's own id is the profile change's
 	}
 	return link, true
 }

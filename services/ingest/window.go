@@ -2,6 +2,7 @@ package ingest
 
 import (
 	"hash/maphash"
+	"math/bits"
 	"sync"
 	"time"
 )
@@ -54,10 +55,14 @@ func newWindow(max int, keep time.Duration) *window {
 // fingerprint of an id. A source's own is salt for those of its ids.
 func (w *window) fingerprint(source fingerprint, id string) fingerprint {
 	return fingerprint{
-		source[0] ^ maphash.String(w.seed[0], id),
-		source[1] ^ maphash.String(w.seed[1], id),
+		turned(source[0]) ^ maphash.String(w.seed[0], id),
+		turned(source[1]) ^ maphash.String(w.seed[1], id),
 	}
 }
+
+// turned makes a source's part of a fingerprint unlike an id's: else id b of source a and id a of source
+// b would be one, and so would all ids that are their source's name.
+func turned(n uint64) uint64 { return bits.RotateLeft64(n*0x9e3779b97f4a7c15, 31) }
 
 // claim reports whether the slot's record is to be written, and lays claim to its id. Where it is not,
 // the slot has the verdict duplicate, or gets that of the record which has the same id.

@@ -25,14 +25,16 @@ const (
 
 // Bounds on what is built from a body, whatever its size.
 const (
-	maxDepth  = 64
-	maxValues = 250_000 // of one body; the largest orders have some thousands
+	longestNumber = 100 // characters; what computes with it cannot be interrupted
+	maxDepth      = 64
+	maxValues     = 250_000 // of one body; the largest orders have some thousands
 )
 
 var (
-	errTooDeep  = errors.New("values are nested too deeply")
-	errTooMany  = errors.New("there are too many values")
-	errTrailing = errors.New("something follows the JSON value")
+	errTooDeep    = errors.New("values are nested too deeply")
+	errTooMany    = errors.New("there are too many values")
+	errLongNumber = errors.New("a number has too many digits")
+	errTrailing   = errors.New("something follows the JSON value")
 )
 
 // Takes reports whether a body of that content type can be one of the source's. A type that is left out
@@ -191,7 +193,11 @@ func (b *builder) value(depth int) (any, error) {
 	case '"':
 		return token.String(), nil
 	case '0':
-		return json.Number(token.String()), nil
+		text := token.String()
+		if len(text) > longestNumber {
+			return nil, errLongNumber
+		}
+		return json.Number(text), nil
 	case '{':
 		return b.object(depth)
 	default:

@@ -64,8 +64,9 @@ func (s subject) verify(r *Request) error {
 	switch {
 	case len(s.auth.Header) > 0:
 		for _, header := range s.auth.Header {
-			if name := r.Header.Get(header); name != "" {
-				names = []string{name}
+			if names = r.Header.Values(header); len(names) > 1 {
+				return errSubject // one of them may be the caller's own
+			} else if len(names) == 1 {
 				break
 			}
 		}

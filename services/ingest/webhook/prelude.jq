@@ -9,12 +9,12 @@ def compact:
 # text is a text that says something, or null.
 def text: if type == "string" and . != "" then . else null end;
 
-# clipped is a text of at most so many characters; what is none stays as it is.
-def clipped($length): if type == "string" then .[:$length] else . end;
+# clipped is a text of at most so many characters, without control characters; what is none stays as it is.
+def clipped($length): if type == "string" then (if test("\\p{Cc}") then gsub("\\p{Cc}+"; " ") else . end) | .[:$length] else . end;
 
 # as_email and as_phone are an address or a number (E.164) if it looks like one, else null: a bad
 # second identifier must not spoil a good first one.
-def as_email: if type == "string" and length <= 255 and test("^[^@\\s]+@[^@\\s]+$") then . else null end;
+def as_email: if type == "string" and length <= 255 and test("^[^@\\s\\p{Cc}]+@[^@\\s\\p{Cc}]+$") then . else null end;
 def as_phone:
   if type == "string" and length <= 40 then gsub("[ ().-]"; "") | if test("^\\+[1-9][0-9]{1,14}$") then . else null end
   else null end;

@@ -13,7 +13,7 @@ import (
 
 const (
 	maxMessages = 1_000   // of one body
-	maxOutput   = 1 << 20 // bytes of one output
+	maxOutput   = 980_000 // bytes of one output; with its envelope it fits a batch of Kafka's client
 	longestID   = 255     // bytes, as everywhere at the front door
 )
 

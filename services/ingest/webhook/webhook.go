@@ -90,7 +90,12 @@ func (s *Sources) All() []*Source {
 type Header struct{ Name, Value string }
 
 // concealed are headers that hold credentials whatever the source's scheme is.
-var concealed = []string{"Authorization", "Cookie", "Proxy-Authorization", "X-Api-Key"}
+// The addresses are those that proxies add, with the query and so with a token in it.
+var concealed = []string{
+	"Authorization", "Cookie", "Proxy-Authorization", "X-Api-Key",
+	"Cf-Access-Jwt-Assertion", "X-Amzn-Oidc-Accesstoken", "X-Amzn-Oidc-Data", "X-Forwarded-Access-Token", "X-Goog-Iap-Jwt-Assertion",
+	"Referer", "X-Envoy-Original-Path", "X-Forwarded-Uri", "X-Original-Uri", "X-Original-Url", "X-Rewrite-Url",
+}
 
 // Headers are the request's, names in lower case and in order, without those that prove who sent it.
 func (s *Source) Headers(r *Request) []Header {
