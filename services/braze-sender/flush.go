@@ -178,7 +178,7 @@ func (s *Sender) refuse(f *flight, at span, e braze.ItemError) {
 	if at.to-at.from > 1 {
 		for i := at.from; i < at.to; i++ {
 			ld := f.loads[i]
-			ld.alone = true
+			ld.alone, ld.done = true, ld.from
 			if ld.to-ld.from == 1 {
 				f.outcomes[i] = outcome.Outcome{Kind: outcome.Deferred, Reason: "folded"}
 				continue
@@ -187,7 +187,13 @@ func (s *Sender) refuse(f *flight, at span, e braze.ItemError) {
 		}
 		return
 	}
-	o := &f.outcomes[at.from]
+	ld, o := f.loads[at.from], &f.outcomes[at.from]
+	switch {
+	case e.Array == braze.Attributes:
+		ld.done = ld.from
+	case o.Kind != outcome.Refused && ld.attributes() != nil:
+		ld.done = ld.from + 1 // they are in: whoever replays the letter must not have Braze do them again
+	}
 	if o.Kind == outcome.Refused {
 		o.Detail += "; "
 	}

@@ -61,7 +61,9 @@ func newLane(s *Sender) *lane {
 		users:    map[string]*user{},
 		gone:     map[*stream.Partition]bool{},
 		leaving:  make(chan struct{}),
-		orders:   orders{wait: s.config.Sender.OrderWait},
+		orders: orders{
+			wait: s.config.Sender.OrderWait, maxAhead: int64(s.config.Sender.Window) / 4, maxBytes: s.config.Sender.WindowBytes / 4,
+		},
 	}
 }
 
@@ -154,6 +156,7 @@ func (l *lane) enqueue(items []*item, now time.Time) {
 			l.s.settler.settle(it, it.order.again(), answer{at: now})
 		}
 	}
+	l.readmit(l.orders.overtaken(items), now)
 }
 
 // readmit lets records go that have waited for their orders.
@@ -216,15 +219,23 @@ func (l *lane) rest(u *user, now time.Time) {
 	switch {
 	case u.first != nil && u.notBefore.After(now):
 		u.state = waiting
-		l.waiting.push(u.notBefore, u)
+		l.wakeAt(u, u.notBefore)
 	case u.first != nil:
 		l.markReady(u, now)
 	case len(u.written) > 0: // remembered until its writes have had time to be applied
 		u.state = idle
-		l.waiting.push(u.written[len(u.written)-1].until, u)
+		l.wakeAt(u, u.written[len(u.written)-1].until)
 	default:
 		u.state = idle
 		l.retire(u)
+	}
+}
+
+// wakeAt sets a user's only timer that counts; one that is set already is passed over when its time comes.
+func (l *lane) wakeAt(u *user, at time.Time) {
+	if !u.alarm.Equal(at) {
+		u.alarm = at
+		l.waiting.push(at, u)
 	}
 }
 
@@ -269,7 +280,12 @@ func (l *lane) wake(now time.Time) {
 			return
 		}
 		t := l.waiting.pop()
-		if u := l.users[t.key]; u != nil && u == t.user && (u.state == waiting || u.state == idle) {
+		u := l.users[t.key]
+		if u == nil || u != t.user || !u.alarm.Equal(t.at) {
+			continue
+		}
+		u.alarm = time.Time{}
+		if u.state == waiting || u.state == idle {
 			l.rest(u, now)
 		}
 	}

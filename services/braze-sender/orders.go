@@ -16,6 +16,7 @@ import (
 type order struct {
 	id     uint64 // hash of the customer and the order
 	state  uint64 // hash of all that is said: shops report the same state again and again
+	bytes  int64  // of the record
 	places bool   // the order begins with it
 	// replayed says that somebody had the record sent once more, on purpose: it neither says the same
 	// again nor waits.
@@ -55,6 +56,9 @@ func orderOf(c *event.Commerce) *order {
 		whole(c.OccurredAt.UnixMilli())
 		text(string(c.Total), c.Currency)
 	default:
+		if c.Type == event.PaymentFailed || c.Type == event.PaymentRecovered {
+			whole(c.OccurredAt.UnixMilli()) // it may fail, recover and fail again
+		}
 		text(string(c.Total), c.Currency, c.Reason, c.Carrier, c.Tracking)
 		whole(c.DueAt.UnixMilli())
 		for i := range c.Lines {
@@ -74,6 +78,10 @@ type orders struct {
 	states recent
 	held   []heldBack // the one that has waited longest first
 	wait   time.Duration
+	bytes  int64 // of the records held
+	// What is held keeps its partition's commit, and its bytes from others: it goes when it keeps too much.
+	maxAhead int64 // records of its partition behind it
+	maxBytes int64
 }
 
 // heldBack is a record that waits for its order.
@@ -115,7 +123,8 @@ func (o *orders) admit(it *item, now time.Time) (goes, waits bool) {
 	if o.states.has(ord.state) && !ord.replayed {
 		return false, false
 	}
-	if ord.undoes && !ord.replayed && o.wait > 0 && !o.placed.has(ord.id) && len(o.held) < maxHeldBack {
+	if ord.undoes && !ord.replayed && o.wait > 0 && !o.placed.has(ord.id) && len(o.held) < maxHeldBack && o.bytes+ord.bytes <= o.maxBytes {
+		o.bytes += ord.bytes
 		o.held = append(o.held, heldBack{it, now.Add(o.wait)})
 		return false, true
 	}
@@ -136,6 +145,21 @@ func (o *orders) due(now time.Time) []*item {
 	return o.take(func(h heldBack) bool { return !h.until.After(now) })
 }
 
+// overtaken returns the records of whose partitions so much has come since that they have to go.
+func (o *orders) overtaken(came []*item) []*item {
+	if len(o.held) == 0 {
+		return nil
+	}
+	newest := map[*stream.Partition]int64{}
+	for _, it := range came {
+		newest[it.delivery.Partition()] = it.delivery.Offset()
+	}
+	return o.take(func(h heldBack) bool {
+		at, ok := newest[h.delivery.Partition()]
+		return ok && at-h.delivery.Offset() > o.maxAhead
+	})
+}
+
 // next is when the first of those that wait has waited long enough; zero when none waits.
 func (o *orders) next() time.Time {
 	if len(o.held) == 0 {
@@ -150,6 +174,7 @@ func (o *orders) take(match func(heldBack) bool) (taken []*item) {
 	for _, h := range o.held {
 		if match(h) {
 			taken = append(taken, h.item)
+			o.bytes -= h.order.bytes
 		} else {
 			kept = append(kept, h)
 		}

@@ -32,6 +32,7 @@ func (s *Sender) routePerson(it *item, d *drafts) outcome.Outcome {
 			return outcome.Outcome{Kind: outcome.Skipped, Reason: "same_user", Detail: "the user has that external id"}
 		}
 		body, it.order = s.identify(e), linkOf(e)
+		it.order.replayed = d.notes.replayed
 	}
 	from := len(d.parts)
 	if err := s.askCall(d, action, body); err != nil {

@@ -18,6 +18,7 @@ type user struct {
 	line        *line // while ready
 	readySince  time.Time
 	notBefore   time.Time // while waiting
+	alarm       time.Time // when the lane looks at the user again; zero when it does not
 	written     []write   // attributes written within the spacing
 	resting     bool      // kept for the case that more comes
 }
@@ -223,7 +224,7 @@ func foldable(folded []load, it *item) bool {
 		}
 		for _, y := range theirs.attributes {
 			for _, x := range mine.attributes {
-				if x.key == y.key && x.operator {
+				if x.key == y.key && (x.operator || adds(x.key)) {
 					return false
 				}
 			}
@@ -231,6 +232,9 @@ func foldable(folded []load, it *item) bool {
 	}
 	return true
 }
+
+// adds reports whether Braze adds the value of an attribute to what it has, and does not put it in its place.
+func adds(key string) bool { return key == "subscription_groups" || key == "push_tokens" }
 
 // forget drops writes that have had time to be applied.
 func (u *user) forget(now time.Time) {

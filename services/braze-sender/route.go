@@ -82,7 +82,7 @@ func (s *Sender) routeCommerce(it *item, d *drafts) outcome.Outcome {
 	what := s.plan(it, d, routes.Record{Commerce: c, Backfill: d.notes.backfill})
 	if what == send {
 		if it.order = orderOf(c); it.order != nil {
-			it.order.replayed = d.notes.replayed
+			it.order.replayed, it.order.bytes = d.notes.replayed, int64(len(it.delivery.Value()))
 		}
 	}
 	return what
@@ -110,6 +110,9 @@ func readNotes(headers []stream.Header) (n notes) {
 				n.done = max(done, 0)
 			}
 		}
+	}
+	if !n.replayed {
+		n.done = 0 // it stands in dead letters only: whoever else writes it has sent Braze nothing
 	}
 	return n
 }

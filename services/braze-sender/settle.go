@@ -97,11 +97,11 @@ func (s *settler) settleAll(f *flight, r span, a answer) {
 		switch f.outcomes[i].Kind {
 		case outcome.Refused:
 			s.settle(f.loads[i].item, f.outcomes[i], a)
-			s.finish()
+			s.leave()
 		case outcome.Delivered, outcome.Skipped:
 			n++
 		case outcome.Deferred:
-			s.finish()
+			s.leave()
 		}
 	}
 	if n == 0 {
@@ -231,6 +231,11 @@ func (s *settler) fail(err error) {
 
 func (s *settler) finish() {
 	s.ended.Add(1)
+	s.leave()
+}
+
+// leave is finish for what never went to Kafka: it says nothing of Kafka taking anything.
+func (s *settler) leave() {
 	if s.outstanding.Add(-1) == 0 {
 		s.mu.Lock()
 		s.quiet.Broadcast()

@@ -91,6 +91,7 @@ func (s *Sender) decode(ctx context.Context, lent []stream.Delivery) []*item {
 			items = append(items, it)
 			continue
 		}
+		it.done = uint16(receipt.parts) // whoever replays its letter has to know
 		s.settler.settle(it, what, answer{at: drafts.now})
 	}
 	return items

@@ -126,6 +126,9 @@ func (a *application) send(r *route) error {
 // not wanted, and finds a place for the record's attributes: they go with the first event, or, where
 // there is none and something is sent, by themselves. They belong to the customer, not to a message.
 func (a *application) finished(last string) []Action {
+	if len(a.actions) == 0 { // a purchase for each of no lines
+		return []Action{{Kind: Skip, Route: last, Reason: "the route makes nothing of it"}}
+	}
 	isSkip := func(act Action) bool { return act.Kind == Skip }
 	if slices.ContainsFunc(a.actions, func(act Action) bool { return !isSkip(act) }) {
 		a.actions = slices.DeleteFunc(a.actions, isSkip)

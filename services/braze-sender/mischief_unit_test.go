@@ -1,0 +1,63 @@
+package brazesender
+
+import (
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/sluicehq/sluice/pkg/braze"
+	"github.com/sluicehq/sluice/pkg/outcome"
+)
+
+// What a hostile reading found in the lane, the settler and the queue.
+
+func TestAUserWhoIsAlwaysBusyHasOneTimer(t *testing.T) {
+	s := &Sender{lines: newLines(braze.Config{MaxObjects: 75}, Options{}), config: Config{Sender: Options{InFlight: 1, UserSpacing: 2 * time.Second}}}
+	l := newLane(s)
+	u := l.newUser("u")
+	ln := s.lines.track[1]
+	now := time.Now()
+	for range 3600 { // the same attribute once a second, for an hour
+		now = now.Add(time.Second)
+		l.wake(now)
+		u.wrote([]load{{record(t, ln, "1", `{"plan":"gold"}`, false), 0, 1}}, now.Add(2*time.Second))
+		l.rest(u, now)
+		if n := len(l.waiting.h); n > 10 {
+			t.Fatalf("%d timers for one user who has nothing queued", n)
+		}
+	}
+	if l.wake(now.Add(3 * time.Second)); !u.resting || len(l.waiting.h) != 0 {
+		t.Errorf("in the end the user does not rest: %d timers", len(l.waiting.h))
+	}
+}
+
+func TestWhatNeverWentToKafkaIsNoSignOfKafka(t *testing.T) {
+	s := &settler{metrics: newMetrics(prometheus.NewRegistry())}
+	s.quiet.L = &s.mu
+	var seen flow
+	now := time.Now()
+	s.begin(100) // receipts that Kafka does not take
+	s.began.Store(now.UnixNano())
+	seen.going(s, now)
+	for range 100 { // every 100 ms an answer of which a part is delivered and another is to follow
+		now = now.Add(100 * time.Millisecond)
+		f := &flight{loads: make([]load, 1), outcomes: []outcome.Outcome{{Kind: outcome.Deferred, Reason: underWay}}}
+		s.settleAll(f, span{0, 1}, answer{})
+		if !seen.going(s, now) {
+			return
+		}
+	}
+	t.Error("10 s without any receipt durable, and more is sent")
+}
+
+func TestWhatBrazeAddsDoesNotFold(t *testing.T) {
+	ln := live(75, false)
+	u := &user{}
+	u.push(record(t, ln, "1", `{"subscription_groups":[{"subscription_group_id":"g1","subscription_state":"subscribed"}]}`, false))
+	u.push(record(t, ln, "2", `{"subscription_groups":[{"subscription_group_id":"g2","subscription_state":"unsubscribed"}]}`, false))
+	r := ln.room(false)
+	if loads, _, _ := u.share(nil, ln, &r, time.Now(), time.Time{}); len(loads) != 1 {
+		t.Errorf("%v travel in one object, which would say only what the last of them says", names(loads))
+	}
+}
