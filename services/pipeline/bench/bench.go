@@ -54,6 +54,16 @@ type Result struct {
 	Misordered int64
 }
 
+// add takes another run of the same into the account.
+func (r *Result) add(other Result) {
+	r.Events += other.Events
+	r.Requests += other.Requests
+	r.Misordered += other.Misordered
+	r.CPU += other.CPU
+	r.Wall += other.Wall
+	r.PeakMB = max(r.PeakMB, other.PeakMB)
+}
+
 // PerSecond is events per second of time.
 func (r Result) PerSecond() float64 { return float64(r.Events) / r.Wall.Seconds() }
 
