@@ -19,6 +19,11 @@ schema's id as four big-endian bytes, the record), subject ` + "`<topic>-value`"
 *n* of each concerns the same people; keys are placed by murmur2, as Kafka's own clients place them. A
 record's timestamp is the clock of whoever wrote it; when something happened is a field.
 
+Headers, all of them text: ` + "`event-id`, `source`, `origin` and `hops`" + ` say again what a record is and how it came;
+` + "`traceparent`" + ` is that of the request. Writers may add ` + "`priority: backfill`" + ` to what happened long ago: whatever is
+happening now goes to Braze before it. ` + "`replayed-from`" + ` names the place that a copy was made of, and ` + "`parts-done`" + ` beside it
+how many of the things that a record asks Braze for were done before it was refused.
+
 This page is generated from the code and the ` + "`.avsc`" + ` files (` + "`make generate`" + `); what changed from version
 to version stands in ` + "`CHANGELOG.md`" + `.
 
