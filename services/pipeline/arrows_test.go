@@ -59,6 +59,7 @@ var users = map[string]string{
 	"github.com/linkedin/goavro/v2":      "pkg/avro pkg/registry pkg/registry/embedded services/pipeline/simulate",
 	"github.com/segmentio/kafka-go":      "services/pipeline/simulate",
 	"github.com/labstack/echo/v4":        "services/ingest",
+	"github.com/itchyny/gojq":            "services/ingest/webhook services/braze-sender/routes",
 }
 
 // imports are the packages that a package of ours needs outside its tests.
