@@ -149,7 +149,7 @@ func TestParseCommerceNamesTheFieldAtFault(t *testing.T) {
 		{"a reason of 256 characters", order(`"reason":"` + strings.Repeat("é", 256) + `"`), "reason", "is too long: at most 255 characters"},
 		{"a time without zone", order(`"time":"2026-03-02T09:15:04"`), "time", "must be a time such as 2026-03-02T09:15:04Z (RFC 3339)"},
 		{"a day for a time", of("renewal_due", `"due":"2026-03-02"`), "due", "must be a time such as 2026-03-02T09:15:04Z (RFC 3339)"},
-		{"a source with blanks", order(`"source":"my shop"`), "source", "must be 1 to 64 letters, digits, dots, dashes or underscores"},
+		{"a source with blanks", order(`"source":"my shop"`), "source", "must be 1 to 100 letters, digits, dots, dashes or underscores"},
 		{"metadata that is an array", order(`"metadata":[]`), "metadata", "must be an object"},
 		{"metadata of more than 100 KiB", order(`"metadata":{"a":"` + strings.Repeat("x", 102_400) + `"}`), "metadata", "is too large: at most 102400 bytes"},
 		{"discounts that are an object", order(`"discounts":{}`), "discounts", "must be an array"},

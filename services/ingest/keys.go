@@ -91,7 +91,7 @@ func (k Keys) problems() []error {
 	say := func(i int, field, allowed string) {
 		problems = append(problems, config.Problem{Field: fmt.Sprintf("keys[%d].%s", i, field), Allowed: allowed})
 	}
-	const nameRule = "1 to 64 letters, digits, dots, dashes or underscores"
+	const nameRule = "1 to 100 letters, digits, dots, dashes or underscores"
 	names, keys := map[string]bool{}, map[config.Secret]bool{}
 	for i, key := range k {
 		if !isName(key.Name) {
@@ -116,6 +116,10 @@ func (k Keys) problems() []error {
 	return problems
 }
 
+// maxName is the length of a source's name: a shop's domain is one, and may have 63 characters before its
+// .myshopify.com.
+const maxName = 100
+
 // isName reports whether a text may be a source's name: in records, headers and metrics.
 func isName(s string) bool {
 	for i := 0; i < len(s); i++ {
@@ -124,7 +128,7 @@ func isName(s string) bool {
 			return false
 		}
 	}
-	return 1 <= len(s) && len(s) <= 64
+	return 1 <= len(s) && len(s) <= maxName
 }
 
 // isToken reports whether a text can stand in a header whole.

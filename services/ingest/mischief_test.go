@@ -173,3 +173,23 @@ func TestAControlCharacterDoesNotLoseAnOrder(t *testing.T) {
 		t.Errorf("%d records", len(d.shelf.records))
 	}
 }
+
+func TestARefundInTwoCurrenciesIsNotAddedUp(t *testing.T) {
+	d := newHookDoor(t, hookEnv)
+	d.shelf.inline = true
+	d.hook(shopifyHook("refunds/create", "e-1", `{"order_id":1,"email":"a@b.at","transactions":[{"kind":"refund","status":"success","amount":"5.00","currency":"USD"},{"kind":"refund","status":"success","amount":"5.00","currency":"EUR"}]}`))
+	if len(d.shelf.records) != 0 || len(d.shelf.letters) != 1 || !strings.Contains(d.shelf.letters[0].Detail, "currencies") {
+		t.Errorf("%d records, letters %v", len(d.shelf.records), d.shelf.letters)
+	}
+}
+
+func TestAShopMayHaveALongName(t *testing.T) {
+	d := newHookDoor(t, hookEnv)
+	d.shelf.inline = true
+	r := shopifyHook("orders/create", "e", `{"id":1,"currency":"EUR","total_price":"1.00","customer":{"id":7},"line_items":[]}`)
+	r.Header.Set("X-Shopify-Shop-Domain", strings.Repeat("s", 63)+".myshopify.com")
+	d.hook(r)
+	if len(d.shelf.records) != 1 {
+		t.Errorf("%d records, letters %v", len(d.shelf.records), d.shelf.letters)
+	}
+}

@@ -77,7 +77,7 @@ var whys = [...]struct{ word, sentence string }{
 	duplicateName: {"duplicate_name", "has a name twice"},
 	notUTF8:       {"not_utf8", "is not valid UTF-8"},
 	namesUser:     {"names_user", "names a user, which belongs in user"},
-	notSource:     {"bad_source", "must be 1 to 64 letters, digits, dots, dashes or underscores"},
+	notSource:     {"bad_source", "must be 1 to 100 letters, digits, dots, dashes or underscores"},
 	notYourSource: {"foreign_source", "is not a source that this key may speak for"},
 	notCommerce: {"unknown_type", "must be one of product_viewed, cart_updated, checkout_started, order_placed, order_cancelled, order_refunded, " +
 		"shipment_updated, delivered, renewal_due, payment_failed, payment_recovered"},
