@@ -142,7 +142,7 @@ func TestVerdicts(t *testing.T) {
 	giant := c.Event("cus-3", "e-7", "Signed Up", "")
 	expect(c.Lone(deadletter.Letter{
 		Reason: "invalid", OriginTopic: giant.Topic, OriginPartition: giant.Partition, OriginOffset: giant.Offset, Key: []byte("cus-3"),
-		Value: make([]byte, 3<<20),
+		Value: make([]byte, schema.MaxDeadLetterBytes+1),
 	}), deadletters.Incomplete)
 	half := c.Event("cus-2", "e-8", "Signed Up", `{"tier":"gold"}`)
 	expect(c.Letter(half, "cus-2", "e-8", refused("item_error", "attributes: no")), deadletters.Replay)
