@@ -47,5 +47,8 @@ func (s *Service) deleteUser(x *exchange) error {
 	}
 	rq.items = append(rq.items[:0], it)
 	x.leave = !rq.accept()
+	for _, h := range s.hooks { // what later webhooks would have asked for
+		h.source.Forget(id)
+	}
 	return x.answerItems()
 }

@@ -193,3 +193,23 @@ func TestAShopMayHaveALongName(t *testing.T) {
 		t.Errorf("%d records, letters %v", len(d.shelf.records), d.shelf.letters)
 	}
 }
+
+func TestWhoIsErasedIsForgottenByTheWebhooksToo(t *testing.T) {
+	d := newHookDoor(t, hookEnv)
+	d.shelf.inline = true
+	d.ring[0].mayErase = true
+	refund := func(event string) (letters int) {
+		d.hook(shopifyHook("refunds/create", event, `{"id":9,"order_id":1,"transactions":[{"kind":"refund","status":"success","amount":"1.00","currency":"EUR"}]}`))
+		return len(d.shelf.letters)
+	}
+	d.hook(shopifyHook("orders/create", "e-1", `{"id":1,"currency":"EUR","total_price":"1.00","customer":{"id":7},"line_items":[]}`))
+	if n := refund("e-2"); n != 0 {
+		t.Fatalf("whose order it was is not known: %v", d.shelf.letters)
+	}
+	if w := d.ask("DELETE", "/v1/users/7", "", "X-Api-Key", "k1"); w.Code != 202 {
+		t.Fatalf("answered %d %s", w.Code, w.Body)
+	}
+	if n := refund("e-3"); n != 1 {
+		t.Error("whose order it was is still known")
+	}
+}

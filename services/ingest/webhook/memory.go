@@ -2,6 +2,8 @@ package webhook
 
 import (
 	"container/list"
+	"encoding/json"
+	"slices"
 	"sync"
 	"time"
 )
@@ -68,4 +70,36 @@ func (m *memory) recall(key string, now time.Time) any {
 
 func (m *memory) forget(e *list.Element) {
 	delete(m.byKey, m.order.Remove(e).(*remembered).key)
+}
+
+// erase drops every value that names a user by a text, wherever in it.
+func (m *memory) erase(user string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for e := m.order.Front(); e != nil; {
+		next := e.Next()
+		if mentions(e.Value.(*remembered).value, user) {
+			m.forget(e)
+		}
+		e = next
+	}
+}
+
+// mentions reports whether a text stands anywhere in a value.
+func mentions(value any, text string) bool {
+	switch v := value.(type) {
+	case string:
+		return v == text
+	case json.Number:
+		return string(v) == text
+	case []any:
+		return slices.ContainsFunc(v, func(item any) bool { return mentions(item, text) })
+	case map[string]any:
+		for _, member := range v {
+			if mentions(member, text) {
+				return true
+			}
+		}
+	}
+	return false
 }

@@ -73,6 +73,9 @@ func (s *Sources) Find(name string) *Source {
 	return s.byName[name]
 }
 
+// Forget drops what is remembered of a user, named by the text that messages name them by.
+func (s *Source) Forget(user string) { s.memory.erase(user) }
+
 // All are the sources in the order of their names.
 func (s *Sources) All() []*Source {
 	if s == nil {
