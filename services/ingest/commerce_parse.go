@@ -22,32 +22,14 @@ func parseCommerce(s *scanner, items []item) ([]item, error) {
 
 // commerceEvent reads one item.
 func (s *scanner) commerceEvent(it *item) {
-	isObject := s.peek() == '{'
-	it.start = s.pos
-	s.flaw = flaw{}
-	if !isObject {
-		it.refuse(problem{why: notObject})
-		s.value()
-		s.flaw = flaw{}
-		return
-	}
 	c := s.pool.event()
 	it.commerce = c
-	hasUser := false
-	for base, first := s.object(), true; s.member(base, first); first = false {
-		field := s.name
-		if field == "user" {
-			hasUser = s.user(it)
-			c.User = it.event.User
-		} else {
-			s.commerceMember(it, c, field)
-		}
-		if s.flaw.why != fine {
-			it.refuse(problem{why: s.flaw.why, field: field, at: s.flaw.at + 1})
-			s.flaw = flaw{}
-		}
+	hasUser, ok := s.members(it, func(field string) { s.commerceMember(it, c, field) })
+	if !ok {
+		it.commerce = nil
+		return
 	}
-	it.end = s.pos
+	c.User = it.event.User
 	switch {
 	case !hasUser:
 		it.refuse(problem{why: missing, field: "user"})

@@ -20,32 +20,14 @@ func parseProfiles(s *scanner, items []item) ([]item, error) {
 
 // profileChange reads one item.
 func (s *scanner) profileChange(it *item) {
-	isObject := s.peek() == '{'
-	it.start = s.pos
-	s.flaw = flaw{}
-	if !isObject {
-		it.refuse(problem{why: notObject})
-		s.value()
-		s.flaw = flaw{}
-		return
-	}
 	p := &event.Profile{}
 	it.profile = p
-	hasUser := false
-	for base, first := s.object(), true; s.member(base, first); first = false {
-		field := s.name
-		if field == "user" {
-			hasUser = s.user(it)
-			p.User = it.event.User
-		} else {
-			s.profileMember(it, p, field)
-		}
-		if s.flaw.why != fine {
-			it.refuse(problem{why: s.flaw.why, field: field, at: s.flaw.at + 1})
-			s.flaw = flaw{}
-		}
+	hasUser, ok := s.members(it, func(field string) { s.profileMember(it, p, field) })
+	if !ok {
+		it.profile = nil
+		return
 	}
-	it.end = s.pos
+	p.User = it.event.User
 	switch {
 	case !hasUser:
 		it.refuse(problem{why: missing, field: "user"})

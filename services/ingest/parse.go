@@ -69,8 +69,9 @@ func parseItems(s *scanner, items []item, read func(*scanner, *item)) ([]item, e
 	return items, nil
 }
 
-// event reads one item.
-func (s *scanner) event(it *item) {
+// members reads an item's object, whatever kind of item it is: its user, and every other member by the
+// function. It reports whether there was a user; ok is false for what is no object, and is refused.
+func (s *scanner) members(it *item, member func(field string)) (hasUser, ok bool) {
 	isObject := s.peek() == '{'
 	it.start = s.pos
 	s.flaw = flaw{}
@@ -78,18 +79,31 @@ func (s *scanner) event(it *item) {
 		it.refuse(problem{why: notObject})
 		s.value()
 		s.flaw = flaw{}
-		return
+		return false, false
 	}
-	e := &it.event
-	e.Kind = event.KindTrack
-	hasUser := false
 	for base, first := s.object(), true; s.member(base, first); first = false {
 		field := s.name
+		if field == "user" {
+			hasUser = s.user(it)
+		} else {
+			member(field)
+		}
+		if s.flaw.why != fine {
+			it.refuse(problem{why: s.flaw.why, field: field, at: s.flaw.at + 1})
+			s.flaw = flaw{}
+		}
+	}
+	it.end = s.pos
+	return hasUser, true
+}
+
+// event reads one item.
+func (s *scanner) event(it *item) {
+	e := &it.event
+	hasUser, ok := s.members(it, func(field string) {
 		switch field {
 		case "id":
 			e.ID = s.id(it)
-		case "user":
-			hasUser = s.user(it)
 		case "name":
 			e.Name = s.characters(it, "name", MaxName)
 		case "time":
@@ -102,12 +116,11 @@ func (s *scanner) event(it *item) {
 			it.refuse(problem{why: unknownField, field: field})
 			s.value()
 		}
-		if s.flaw.why != fine {
-			it.refuse(problem{why: s.flaw.why, field: field, at: s.flaw.at + 1})
-			s.flaw = flaw{}
-		}
+	})
+	if !ok {
+		return
 	}
-	it.end = s.pos
+	e.Kind = event.KindTrack
 	switch {
 	case !hasUser:
 		it.refuse(problem{why: missing, field: "user"})

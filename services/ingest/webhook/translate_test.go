@@ -222,7 +222,7 @@ func TestMemoryForgetsWhatIsOldAndWhatIsTooMuch(t *testing.T) {
 		says(`{"order": 1}`, `{"external_id":"b"}`)
 		says(`{"order": 12, "user": "c"}`, `{"external_id":"c"}`)
 		says(`{"order": 1}`, "identity_unresolved") // a fourth pushed it out
-		time.Sleep(time.Hour + time.Second)         //nolint:forbidigo // in a bubble, where it takes no time
+		<-time.After(time.Hour + time.Second)       // in a bubble, where it takes no time
 		says(`{"order": 12}`, "identity_unresolved")
 	})
 }
