@@ -55,6 +55,24 @@ func TestReceiptsOfAnEarlierOwnerAreNotForgotten(t *testing.T) {
 	}
 }
 
+// TestAReceiptOfAnUnsettledRecordIsFound: it says how far the record has come, and whoever takes over must
+// not begin it anew.
+func TestAReceiptOfAnUnsettledRecordIsFound(t *testing.T) {
+	l := ledger.New(0, 0)
+	first, second := l.Take(0, 0), l.Take(1, 0)
+	l.Mark(second, 5)
+	l.Mark(second, 7) // the earlier one counts
+	l.Settle(first, 9)
+	if diff := cmp.Diff(ledger.Position{Offset: 1, Receipt: 5}, l.Committable()); diff != "" {
+		t.Errorf("while the second is under way: (-want +got)\n%s", diff)
+	}
+	l.Settle(second, 12)
+	l.Mark(second, 2) // too late to mean anything
+	if diff := cmp.Diff(ledger.Position{Offset: 2, Receipt: 13}, l.Committable()); diff != "" {
+		t.Errorf("with both settled: (-want +got)\n%s", diff)
+	}
+}
+
 func TestSettlingTwiceIsRefused(t *testing.T) {
 	l := ledger.New(0, 0)
 	l.Take(0, 0)

@@ -61,3 +61,28 @@ func TestWhatBrazeAddsDoesNotFold(t *testing.T) {
 		t.Errorf("%v travel in one object, which would say only what the last of them says", names(loads))
 	}
 }
+
+func TestAnEndpointThatHangsDoesNotTakeEveryFlight(t *testing.T) {
+	s := &Sender{lines: newLines(braze.Config{MaxObjects: 75}, Options{}), config: Config{Sender: Options{InFlight: 4}}}
+	l := newLane(s)
+	campaign := s.lines.find(lineKey{endpoint: braze.CampaignsTriggerSend, prefix: `{"recipients":[`, suffix: `]}`})
+	now := time.Now()
+	for i, ln := range []*line{campaign, s.lines.track[1]} {
+		u := l.newUser(string(rune('a' + i)))
+		u.push(record(t, ln, "1", "", true))
+		l.markReady(u, now)
+	}
+	nobody := func(time.Time) {}
+	l.flights = make([]*flight, 2)
+	campaign.outlet.flights = 1
+	if !l.mayGo(campaign, now, nobody) {
+		t.Error("a second request to the endpoint may go")
+	}
+	campaign.outlet.flights = 2
+	if l.mayGo(campaign, now, nobody) {
+		t.Error("half of the flights are the endpoint's, and it takes another")
+	}
+	if !l.mayGo(s.lines.track[1], now, nobody) {
+		t.Error("the others may go on")
+	}
+}
