@@ -79,6 +79,14 @@ func letters(t *testing.T, brokers []string) {
 			t.Fatalf("a letter of %d bytes: %v", len(l.Value), err)
 		}
 	}
+	// What came by HTTP is nowhere else: a letter without it would be a loss that nobody is told of.
+	body := giant
+	body.OriginTopic, body.OriginPartition, body.OriginOffset = "/v1/hooks/shop", -1, -1
+	done := make(chan error, 1)
+	w.Write(t.Context(), body, func(err error) { done <- err })
+	if err := <-done; !stream.Permanent(err) {
+		t.Errorf("a body that fits nowhere: %v", err)
+	}
 	var got []deadletter.Letter
 	var keys []string
 	err = stream.Read(t.Context(), kafka, stream.Range{Topic: kafka.Topic(topic.Name)}, func(r *stream.Record) error {

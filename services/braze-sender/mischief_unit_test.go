@@ -86,3 +86,23 @@ func TestAnEndpointThatHangsDoesNotTakeEveryFlight(t *testing.T) {
 		t.Error("the others may go on")
 	}
 }
+
+func TestAStoppedEndpointIsAskedByOneRequestAtATime(t *testing.T) {
+	now := time.Now()
+	out := &outlet{endpoint: braze.CampaignsTriggerSend}
+	out.gate.learn(&flight{line: &line{outlet: out}, verdict: braze.Stopped, status: 403, message: "no"}, now)
+	if until, closed := out.gate.closed(now, 0); !closed || !until.After(now) {
+		t.Errorf("closed %v until %v", closed, until)
+	}
+	later := now.Add(time.Minute)
+	if _, closed := out.gate.closed(later, 0); closed {
+		t.Error("after a while somebody has to ask")
+	}
+	if _, closed := out.gate.closed(later, 1); !closed {
+		t.Error("a second one asks beside the first")
+	}
+	out.gate.learn(&flight{line: &line{outlet: out}, verdict: braze.Accepted}, later)
+	if _, closed := out.gate.closed(later, 1); closed || out.gate.stopped != nil {
+		t.Error("it lets us in again, and stays closed")
+	}
+}
