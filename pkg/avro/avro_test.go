@@ -103,34 +103,6 @@ func TestGoavroReadsWhatWeWrite(t *testing.T) {
 	}
 }
 
-func TestProfileIsReadByGoavro(t *testing.T) {
-	codec := goavroCodec(t, schemas.Latest(schema.CustomerProfiles))
-	version := int64(1) << 60
-	p := event.Profile{
-		ID: "p-1", User: event.User{ExternalID: "u"}, Set: []byte(`{"plan":"gold"}`), Unset: []string{"old", "older"},
-		Add: []byte(`{"tags":["a"]}`), Remove: []byte(`{"tags":["b"]}`), Increment: []byte(`{"visits":1}`),
-		Subscriptions: []event.Subscription{{GroupID: "g", State: "subscribed"}}, PreviousKey: "alias:anonymous_id:x",
-		Source: "crm", Version: &version, OccurredAt: time.UnixMilli(5), ReceivedAt: time.UnixMilli(6),
-	}
-	native, rest, err := codec.NativeFromBinary(avro.AppendProfile(nil, 1, &p)[avro.HeaderSize:])
-	if err != nil || len(rest) > 0 {
-		t.Fatalf("goavro: %v, %d bytes left over", err, len(rest))
-	}
-	null := func(branch string, v any) any { return map[string]any{branch: v} }
-	want := map[string]any{
-		"event_id": "p-1", "user_id": "u", "external_id": null("string", "u"),
-		"braze_id": nil, "alias_label": nil, "alias_name": nil, "email": nil, "phone": nil,
-		"set_json": null("string", `{"plan":"gold"}`), "unset_fields": []any{"old", "older"},
-		"add_json": null("string", `{"tags":["a"]}`), "remove_json": null("string", `{"tags":["b"]}`), "increment_json": null("string", `{"visits":1}`),
-		"subscriptions":    []any{map[string]any{"group_id": "g", "state": "subscribed"}},
-		"previous_user_id": null("string", "alias:anonymous_id:x"), "source": "crm", "source_version": null("long", version),
-		"occurred_at": time.UnixMilli(5).UTC(), "received_at": time.UnixMilli(6).UTC(),
-	}
-	if diff := cmp.Diff(want, native); diff != "" {
-		t.Errorf("(-want +got)\n%s", diff)
-	}
-}
-
 const foreign = `{"type":"record","name":"CustomerEvent","namespace":"io.sluice","fields":[
   {"name":"loyalty_points","type":"int"},
   {"name":"event_id","type":"string"},{"name":"user_id","type":"string"},

@@ -100,6 +100,16 @@ func (r *Reader) Long(field string) int64 {
 	return v
 }
 
+// Int reads an int, which has 32 bits.
+func (r *Reader) Int(field string) int32 {
+	n := r.Long(field)
+	if n != int64(int32(n)) {
+		r.fail(field + ": the number has more than 32 bits")
+		return 0
+	}
+	return int32(n)
+}
+
 // Bytes reads bytes or a string, never nil.
 func (r *Reader) Bytes(field string) []byte {
 	n := r.Long(field)

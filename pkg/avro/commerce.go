@@ -96,13 +96,7 @@ func readCommerce(body []byte, c *event.Commerce) (userID string, err error) {
 	var amounts texts
 	*c = event.Commerce{}
 	c.ID = r.String("event_id")
-	userID = r.String("user_id")
-	c.User.ExternalID = r.OptString("external_id")
-	c.User.BrazeID = r.OptString("braze_id")
-	c.User.AliasLabel = r.OptString("alias_label")
-	c.User.AliasName = r.OptString("alias_name")
-	c.User.Email = r.OptString("email")
-	c.User.Phone = r.OptString("phone")
+	userID, c.User = readUser(&r)
 	c.Type = event.CommerceType(r.String("event_type"))
 	c.OccurredAt = r.Time("occurred_at")
 	c.ReceivedAt = r.Time("received_at")

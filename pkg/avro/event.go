@@ -63,13 +63,7 @@ func readEvent1(body []byte, e *event.Event) (userID string, err error) {
 // readEventFields reads the fields of version 1, with which all others begin.
 func readEventFields(r *Reader, e *event.Event) (userID string) {
 	e.ID = r.String("event_id")
-	userID = r.String("user_id")
-	e.User.ExternalID = r.OptString("external_id")
-	e.User.BrazeID = r.OptString("braze_id")
-	e.User.AliasLabel = r.OptString("alias_label")
-	e.User.AliasName = r.OptString("alias_name")
-	e.User.Email = r.OptString("email")
-	e.User.Phone = r.OptString("phone")
+	userID, e.User = readUser(r)
 	e.Name = r.String("event_name")
 	e.Kind = r.String("event_kind")
 	e.OccurredAt = r.Time("occurred_at")

@@ -3,8 +3,6 @@ package avro
 import (
 	"time"
 
-	"github.com/twmb/avro"
-
 	"github.com/sluicehq/sluice/pkg/event"
 	"github.com/sluicehq/sluice/pkg/schema"
 )
@@ -18,10 +16,6 @@ func NewEventDecoder(source Source) *EventDecoder {
 }
 
 var eventKind = kindOf(schema.CustomerEvents, []plan[event.Event]{readEvent1, readEvent}, checkEvent, fillEvent)
-
-func checkEvent(writer []avro.SchemaField) error {
-	return checkTimes(writer, "occurred_at", "received_at")
-}
 
 // wireUser is the part of a record that says whom it concerns, as the resolving decoder fills it.
 type wireUser struct {

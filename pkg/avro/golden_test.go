@@ -23,10 +23,13 @@ func TestFramesAreTheBytesThatOthersRead(t *testing.T) {
 		OccurredAt: time.UnixMilli(1_800_000_000_000), ReceivedAt: time.UnixMilli(1_800_000_000_500),
 	}
 	c := order()
+	supportCase, update := supportCases(), updates()
 	for name, frame := range map[string][]byte{
 		"event.hex":    avro.AppendEvent(nil, 7, &e),
 		"commerce.hex": appendCommerce(t, 9, &c),
 		"profile.hex":  avro.AppendProfile(nil, 8, &profile),
+		"case.hex":     avro.AppendCase(nil, 10, &supportCase.full),
+		"update.hex":   avro.AppendUpdate(nil, 11, &update.full),
 	} {
 		path := filepath.Join("testdata", name)
 		got := hex.Dump(frame)

@@ -12,8 +12,9 @@ import (
 // partition n of each of them concerns the same people.
 type Topic struct {
 	Name       string        // without the configured prefix
-	RecordType string        // folder in package schemas
-	Retention  time.Duration // how long records stay
+	RecordType string        // folder in package schemas; empty where the values are the service's own affair
+	Retention  time.Duration // how long records stay; of a compacted topic, how long tombstones do
+	Compacted  bool          // the newest record of each key stays for ever
 	Public     bool          // others may write to it directly
 	WrittenBy  string
 	ReadBy     string
@@ -27,6 +28,8 @@ const (
 	CustomerEvents   = "customer.events"
 	CustomerProfiles = "customer.profiles"
 	CommerceEvents   = "commerce.events"
+	SupportCases     = "support.cases"
+	BrazeAttributes  = "braze.attributes"
 	BrazeDeliveries  = "braze.deliveries"
 )
 
@@ -36,6 +39,12 @@ const deadLetterType = "deadletters"
 // DeadLetters is the topic of a service's records that cannot go on.
 func DeadLetters(service string) string { return service + ".deadletters" }
 
+// State is the topic of a service's keyed state.
+func State(service string) string { return service + ".state" }
+
+// PollState is the topic of the checkpoints of those who poll.
+const PollState = "ingest.state.polls"
+
 var topics = []Topic{
 	{
 		Name: CustomerEvents, RecordType: CustomerEvents, Retention: 7 * day, Public: true,
@@ -44,17 +53,27 @@ var topics = []Topic{
 	},
 	{
 		Name: CustomerProfiles, RecordType: CustomerProfiles, Retention: 7 * day, Public: true,
-		WrittenBy: "ingest, upstream producers", ReadBy: "analysts",
+		WrittenBy: "ingest, upstream producers", ReadBy: "attribute-sync",
 		Doc: "Changes to customers' profiles: attributes to set, unset, add, remove, increment.",
 	},
 	{
 		Name: CommerceEvents, RecordType: CommerceEvents, Retention: 7 * day, Public: true,
-		WrittenBy: "ingest, upstream producers", ReadBy: "braze-sender",
+		WrittenBy: "ingest, upstream producers", ReadBy: "braze-sender, attribute-sync",
 		Doc: "What happened to carts, orders, shipments and subscriptions, with exact money.",
 	},
 	{
+		Name: SupportCases, RecordType: SupportCases, Retention: 7 * day, Public: true,
+		WrittenBy: "ingest, upstream producers", ReadBy: "attribute-sync",
+		Doc: "What happened to customers' support cases: opened, escalated, resolved, rated.",
+	},
+	{
+		Name: BrazeAttributes, RecordType: BrazeAttributes, Retention: 3 * day,
+		WrittenBy: "attribute-sync", ReadBy: "braze-sender",
+		Doc: "Of customers' profiles only what differs from what Braze has, and triggers that follow from them.",
+	},
+	{
 		Name: BrazeDeliveries, RecordType: BrazeDeliveries, Retention: 7 * day,
-		WrittenBy: "braze-sender", ReadBy: "analysts, braze-sender after a restart",
+		WrittenBy: "braze-sender", ReadBy: "analysts, attribute-sync, braze-sender after a restart",
 		Doc: "What became of each record on its way to Braze.",
 	},
 	{
@@ -67,10 +86,30 @@ var topics = []Topic{
 		WrittenBy: "braze-sender", ReadBy: "operators",
 		Doc: "Records that Braze will never take, or that could not be read.",
 	},
+	{
+		Name: DeadLetters("attribute-sync"), RecordType: deadLetterType, Retention: 30 * day,
+		WrittenBy: "attribute-sync", ReadBy: "operators",
+		Doc: "Changes of profiles and cases that Braze would never take, or that could not be read.",
+	},
+	{
+		Name: State("attribute-sync"), Compacted: true, Retention: TombstoneRetention,
+		WrittenBy: "attribute-sync", ReadBy: "attribute-sync after a restart",
+		Doc: "What is known of each user's profile in Braze. Written in transactions.",
+	},
+	{
+		Name: PollState, Compacted: true, Retention: TombstoneRetention,
+		WrittenBy: "ingest", ReadBy: "ingest after a restart",
+		Doc: "How far each source that is polled has been read.",
+	},
 }
 
 // Topics returns every topic, in the order of the flows.
 func Topics() []Topic { return slices.Clone(topics) }
+
+// Tables returns the topics whose records have a schema: all but a service's own state.
+func Tables() []Topic {
+	return slices.DeleteFunc(Topics(), func(t Topic) bool { return t.RecordType == "" })
+}
 
 // Find returns the topic of that name, without prefix.
 func Find(name string) (Topic, bool) {
@@ -84,5 +123,5 @@ func Find(name string) (Topic, bool) {
 // Subject is the registry's name for the schema of a topic's values; topic includes the prefix.
 func Subject(topic string) string { return topic + "-value" }
 
-// Text is the newest Avro schema of the topic's records.
+// Text is the newest Avro schema of the topic's records. There is none of a topic that is no table.
 func (t Topic) Text() string { return schemas.Latest(t.RecordType) }

@@ -38,6 +38,9 @@ func Prepare(ctx context.Context, kafka stream.Config, reg *registry.Client, nam
 				return nil, fmt.Errorf("asking Kafka (KAFKA_BROKERS): %w", err)
 			}
 		}
+		if topic.RecordType == "" {
+			continue // nobody else is to understand it
+		}
 		if ids[name], err = reg.Register(ctx, schema.Subject(kafka.Topic(name)), topic.Text()); err != nil {
 			return nil, fmt.Errorf("registering the schema of %s (SCHEMA_REGISTRY_URL): %w", name, err)
 		}

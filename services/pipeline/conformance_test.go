@@ -110,7 +110,7 @@ func TestEveryTopicIsReadAndWrittenByAStranger(t *testing.T) {
 			t.Fatal(err)
 		}
 		var names []string
-		for _, topic := range schema.Topics() {
+		for _, topic := range schema.Tables() {
 			names = append(names, topic.Name)
 		}
 		ids, err := topics.Prepare(t.Context(), r.kafka, client, names...)
@@ -118,7 +118,7 @@ func TestEveryTopicIsReadAndWrittenByAStranger(t *testing.T) {
 			t.Fatal(err)
 		}
 		s := &stranger{t: t, broker: r.Places().Kafka, registry: r.Places().Registry, prefix: r.kafka.TopicPrefix, codecs: map[uint32]*goavro.Codec{}}
-		for _, topic := range schema.Topics() {
+		for _, topic := range schema.Tables() {
 			list := samples(topic.Name)
 			if len(list) == 0 {
 				t.Errorf("%s: there are no samples of its records", topic.Name)

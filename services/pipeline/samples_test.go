@@ -36,9 +36,13 @@ func samples(topic string) []sample {
 		return profileSamples()
 	case schema.CommerceEvents:
 		return commerceSamples()
+	case schema.SupportCases:
+		return caseSamples()
+	case schema.BrazeAttributes:
+		return updateSamples()
 	case schema.BrazeDeliveries:
 		return deliverySamples()
-	case schema.DeadLetters("ingest"), schema.DeadLetters("braze-sender"):
+	case schema.DeadLetters("ingest"), schema.DeadLetters("braze-sender"), schema.DeadLetters("attribute-sync"):
 		return []sample{letterSample()}
 	}
 	return nil
@@ -114,6 +118,60 @@ func profileSamples() []sample {
 	return []sample{
 		{"cus-1", func(id int) []byte { return avro.AppendProfile(nil, id, &full) }, native},
 		{"email:a@example.com", func(id int) []byte { return avro.AppendProfile(nil, id, &bare) }, bareNative},
+	}
+}
+
+// caseSamples are a rating with everything a case can have, and an opening with next to nothing.
+func caseSamples() []sample {
+	rating := int64(4)
+	full := event.Case{
+		ID: "z-1", User: event.User{ExternalID: "cus-1"}, CaseID: "35436", Event: event.CaseRated, Severity: event.SeverityUrgent, Rating: &rating,
+		Channel: "email", OccurredAt: morning, ReceivedAt: morning, Source: "zendesk", Metadata: []byte(`{"group":"returns"}`),
+	}
+	bare := event.Case{ID: "z-2", User: event.User{AliasLabel: "zendesk", AliasName: "8447388090494"}, CaseID: "35437", Event: event.CaseOpened, OccurredAt: morning, ReceivedAt: morning, Source: "zendesk"}
+	native := func(c *event.Case) map[string]any {
+		m := map[string]any{
+			"event_id": c.ID, "user_id": c.User.Key(), "external_id": nil, "braze_id": nil, "alias_label": nil, "alias_name": nil, "email": nil, "phone": nil,
+			"case_id": c.CaseID, "case_event": string(c.Event), "occurred_at": morning, "received_at": morning, "source": "zendesk",
+			"severity": nil, "rating": nil, "channel": nil, "metadata_json": nil,
+		}
+		fillUser(m, c.User)
+		return m
+	}
+	fullNative := native(&full)
+	fullNative["severity"], fullNative["rating"] = text("urgent"), map[string]any{"long": rating}
+	fullNative["channel"], fullNative["metadata_json"] = text("email"), text(`{"group":"returns"}`)
+	return []sample{
+		{full.User.Key(), func(id int) []byte { return avro.AppendCase(nil, id, &full) }, fullNative},
+		{bare.User.Key(), func(id int) []byte { return avro.AppendCase(nil, id, &bare) }, native(&bare)},
+	}
+}
+
+// updateSamples are a difference with what it came from, and a trigger.
+func updateSamples() []sample {
+	difference := event.Update{
+		ID: "u-1", User: event.User{ExternalID: "cus-1"}, OccurredAt: morning, DecidedAt: morning, Attributes: []byte(`{"tier":"gold","old":null}`), DataPoints: 2,
+		Causes:   []event.Cause{{ID: "p-1", Source: "crm", Topic: schema.CustomerProfiles, Partition: 3, Offset: 1 << 40}},
+		Declined: []event.Declined{{ID: "p-0", Source: "crm", Field: "tier", Reason: "stale", Detail: "crm, version 7"}},
+	}
+	trigger := event.Update{ID: "u-2", User: event.User{ExternalID: "cus-1"}, OccurredAt: morning, DecidedAt: morning, Trigger: "support_survey_due", Properties: []byte(`{"case_id":"35436"}`)}
+	native := func(u *event.Update) map[string]any {
+		m := map[string]any{
+			"event_id": u.ID, "user_id": u.User.Key(), "external_id": nil, "braze_id": nil, "alias_label": nil, "alias_name": nil, "email": nil, "phone": nil,
+			"occurred_at": morning, "decided_at": morning, "attributes_json": nil, "trigger_name": nil, "properties_json": nil,
+			"data_points": u.DataPoints, "causes": []any{}, "declined": []any{},
+		}
+		fillUser(m, u.User)
+		return m
+	}
+	differs, fires := native(&difference), native(&trigger)
+	differs["attributes_json"] = text(`{"tier":"gold","old":null}`)
+	differs["causes"] = []any{map[string]any{"event_id": "p-1", "source": "crm", "source_topic": schema.CustomerProfiles, "source_partition": int32(3), "source_offset": int64(1) << 40}}
+	differs["declined"] = []any{map[string]any{"event_id": "p-0", "source": "crm", "field": "tier", "reason": "stale", "detail": text("crm, version 7")}}
+	fires["trigger_name"], fires["properties_json"] = text("support_survey_due"), text(`{"case_id":"35436"}`)
+	return []sample{
+		{"cus-1", func(id int) []byte { return avro.AppendUpdate(nil, id, &difference) }, differs},
+		{"cus-1", func(id int) []byte { return avro.AppendUpdate(nil, id, &trigger) }, fires},
 	}
 }
 

@@ -18,7 +18,7 @@ var suffix = schema.DeadLetters("")
 // Services are those that have dead letters.
 func Services() []string {
 	var names []string
-	for _, t := range schema.Topics() {
+	for _, t := range schema.Tables() {
 		if name, ok := strings.CutSuffix(t.Name, suffix); ok {
 			names = append(names, name)
 		}

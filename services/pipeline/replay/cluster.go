@@ -27,7 +27,7 @@ func (c *Cluster) Ours(topic string) string { return strings.TrimPrefix(topic, c
 // Existing returns those of the topics we know that the cluster has, with their partitions.
 func (c *Cluster) Existing(ctx context.Context) (map[string]int32, error) {
 	var names []string
-	for _, t := range schema.Topics() {
+	for _, t := range schema.Tables() {
 		names = append(names, c.Kafka.Topic(t.Name))
 	}
 	states, err := c.Admin.Topics(ctx, nil, names...)

@@ -23,7 +23,7 @@ func IsReceipts(topic string) bool { return strings.HasSuffix(topic, receiptsSuf
 // ReceiptsOf returns the topics of receipts that a service writes; of every service when it is empty.
 func ReceiptsOf(service string) []schema.Topic {
 	var topics []schema.Topic
-	for _, t := range schema.Topics() {
+	for _, t := range schema.Tables() {
 		if IsReceipts(t.Name) && (service == "" || t.WrittenBy == service) {
 			topics = append(topics, t)
 		}

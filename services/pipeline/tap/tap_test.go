@@ -319,7 +319,7 @@ func TestMoments(t *testing.T) {
 
 func TestEveryTopicsSchemaCanBeShown(t *testing.T) {
 	t.Parallel()
-	for _, topic := range schema.Topics() {
+	for _, topic := range schema.Tables() {
 		if p := newPlan(topic.Text()); p.bad != nil {
 			t.Errorf("%s: %v", topic.Name, p.bad)
 		}

@@ -73,7 +73,7 @@ func (f *finder) find(ctx context.Context) error {
 		of   func(topic string) bool
 		each func(context.Context, schema.Topic, *stream.Record) error
 	}{{records, f.record}, {letters, f.letter}, {receipts, f.receipt}} {
-		for _, t := range schema.Topics() {
+		for _, t := range schema.Tables() {
 			if !step.of(t.Name) {
 				continue
 			}

@@ -160,7 +160,7 @@ func TestWhereWasLooked(t *testing.T) {
 	for _, l := range tell(t, c, trace.Query{Text: "cus-1"}).Looked {
 		looked[l.Topic] = l
 	}
-	for _, topic := range schema.Topics() {
+	for _, topic := range schema.Tables() {
 		if l := looked[topic.Name]; l.Missing || len(l.Partitions) != 1 || l.Partitions[0] != replaytest.PartitionOf("cus-1") {
 			t.Errorf("in %s was looked at %+v", topic.Name, l)
 		}

@@ -61,7 +61,7 @@ func TestTheReferenceNamesEveryTopicAndField(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, topic := range schema.Topics() {
+	for _, topic := range schema.Tables() {
 		root, err := parse(topic)
 		if err != nil {
 			t.Fatal(err)

@@ -35,13 +35,17 @@ func topicsReference() (string, error) {
 	b.WriteString(topicsHead)
 	b.WriteString("| topic | key | cleanup | largest batch | written by | read by |\n|---|---|---|---|---|---|\n")
 	for _, t := range schema.Topics() {
-		root, err := parse(t)
-		if err != nil {
-			return "", err
+		key := "the state's own"
+		if t.RecordType != "" {
+			root, err := parse(t)
+			if err != nil {
+				return "", err
+			}
+			key = keyOf(root.Doc)
 		}
 		configs := t.Configs()
 		fmt.Fprintf(&b, "| [`%s`](#%s) | %s | %s | %s bytes | %s | %s |\n",
-			t.Name, anchor(t.Name), cell(keyOf(root.Doc)), cell(cleanup(t, configs)), configs["max.message.bytes"], cell(t.WrittenBy), cell(t.ReadBy))
+			t.Name, anchor(t.Name), cell(key), cell(cleanup(t, configs)), configs["max.message.bytes"], cell(t.WrittenBy), cell(t.ReadBy))
 	}
 	for _, t := range schema.Topics() {
 		if err := section(&b, t); err != nil {
@@ -61,6 +65,10 @@ func parse(t schema.Topic) (*avro.SchemaNode, error) {
 
 // section is about one topic.
 func section(b *strings.Builder, t schema.Topic) error {
+	if t.RecordType == "" {
+		fmt.Fprintf(b, "\n## %s\n\n%s\n\nThe form of its records is the service's own and may change.\n", t.Name, t.Doc)
+		return nil
+	}
 	root, err := parse(t)
 	if err != nil {
 		return err

@@ -70,7 +70,7 @@ given, to what the registry would accept. Exit code 1 when something is wrong.
 // checkSchemas looks at the files alone.
 func checkSchemas(kafka stream.Config) ([]complaint, error) {
 	complaints := []complaint{}
-	for _, t := range schema.Topics() {
+	for _, t := range schema.Tables() {
 		subject := schema.Subject(kafka.Topic(t.Name))
 		texts, err := schemas.Versions(t.RecordType)
 		if err != nil {
@@ -97,7 +97,7 @@ func askRegistry(ctx context.Context, c registry.Config, kafka stream.Config) ([
 		return nil, err
 	}
 	var complaints []complaint
-	for _, t := range schema.Topics() {
+	for _, t := range schema.Tables() {
 		subject := schema.Subject(kafka.Topic(t.Name))
 		fits, reasons, err := client.Check(ctx, subject, t.Text())
 		if err != nil {
@@ -143,7 +143,7 @@ func (a *app) complain(complaints []complaint, asJSON bool) error {
 		a.say("%d problems", wrong)
 		return errFindings
 	}
-	a.say("the schemas of %d topics are in order", len(schema.Topics()))
+	a.say("the schemas of %d topics are in order", len(schema.Tables()))
 	return nil
 }
 
@@ -170,7 +170,7 @@ func (a *app) schemasRegisterCommand() *cobra.Command {
 			}
 			var all []registered
 			var rows [][]string
-			for _, t := range schema.Topics() {
+			for _, t := range schema.Tables() {
 				subject := schema.Subject(cfg.Sender.Kafka.Topic(t.Name))
 				id, err := client.Register(c.Context(), subject, t.Text())
 				if err != nil {

@@ -69,7 +69,7 @@ or how long ago.
 
 func topicNames() []string {
 	var names []string
-	for _, t := range schema.Topics() {
+	for _, t := range schema.Tables() {
 		names = append(names, t.Name)
 	}
 	return names

@@ -42,7 +42,7 @@ type schemas struct{}
 
 // SchemaByID finds a topic's schema.
 func (schemas) SchemaByID(_ context.Context, id int) (string, error) {
-	if topics := schema.Topics(); id > 0 && id <= len(topics) {
+	if topics := schema.Tables(); id > 0 && id <= len(topics) {
 		return topics[id-1].Text(), nil
 	}
 	return "", &avro.Unreadable{Reason: "unknown_schema", Detail: fmt.Sprintf("the registry has no schema %d", id)}
@@ -50,7 +50,7 @@ func (schemas) SchemaByID(_ context.Context, id int) (string, error) {
 
 // ID is the number of a topic's schema.
 func ID(topic string) int {
-	for i, t := range schema.Topics() {
+	for i, t := range schema.Tables() {
 		if t.Name == topic {
 			return i + 1
 		}
@@ -69,7 +69,7 @@ func Start(t testing.TB) *Cluster {
 	must(t, err)
 	t.Cleanup(admin.Close)
 	var all []string
-	for _, topic := range schema.Topics() {
+	for _, topic := range schema.Tables() {
 		configs := topic.Configs()
 		configs["retention.ms"] = "-1" // the records are of a day long ago
 		must(t, admin.CreateTopic(t.Context(), kafka.Topic(topic.Name), Partitions, configs))
