@@ -154,7 +154,7 @@ func updateSamples() []sample {
 		Causes:   []event.Cause{{ID: "p-1", Source: "crm", Topic: schema.CustomerProfiles, Partition: 3, Offset: 1 << 40}},
 		Declined: []event.Declined{{ID: "p-0", Source: "crm", Field: "tier", Reason: "stale", Detail: "crm, version 7"}},
 	}
-	trigger := event.Update{ID: "u-2", User: event.User{ExternalID: "cus-1"}, OccurredAt: morning, DecidedAt: morning, Trigger: "support_survey_due", Properties: []byte(`{"case_id":"35436"}`)}
+	trigger := event.Update{ID: "u-2", User: event.User{ExternalID: "cus-2"}, OccurredAt: morning, DecidedAt: morning, Trigger: "support_survey_due", Properties: []byte(`{"case_id":"35436"}`)}
 	native := func(u *event.Update) map[string]any {
 		m := map[string]any{
 			"event_id": u.ID, "user_id": u.User.Key(), "external_id": nil, "braze_id": nil, "alias_label": nil, "alias_name": nil, "email": nil, "phone": nil,
@@ -171,7 +171,7 @@ func updateSamples() []sample {
 	fires["trigger_name"], fires["properties_json"] = text("support_survey_due"), text(`{"case_id":"35436"}`)
 	return []sample{
 		{"cus-1", func(id int) []byte { return avro.AppendUpdate(nil, id, &difference) }, differs},
-		{"cus-1", func(id int) []byte { return avro.AppendUpdate(nil, id, &trigger) }, fires},
+		{"cus-2", func(id int) []byte { return avro.AppendUpdate(nil, id, &trigger) }, fires},
 	}
 }
 
