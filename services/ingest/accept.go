@@ -76,21 +76,20 @@ func (rq *request) send(ctx context.Context, i int) {
 	}
 }
 
-// salt is that of the source whose id the item has. Commerce events have ids of their own: a shop that
-// reports an order as an event too may well give both the order's number.
+// salt is that of the source whose id the item has. Each topic but that of events has ids of its own: a shop
+// that reports an order as an event too may well give both the order's number.
 func (rq *request) salt(it *item) fingerprint {
-	c := it.commerce
-	if it.fate == deadLetter { // what is sent again may become a record
-		return rq.service.window.fingerprint(rq.holder.salt, schema.DeadLetters(Name))
-	}
-	if c == nil {
-		return rq.holder.salt
-	}
 	w, salt := rq.service.window, rq.holder.salt
-	if c.Source != "" && c.Source != rq.holder.source {
-		salt = w.fingerprint(fingerprint{}, c.Source)
+	if it.fate == deadLetter { // what is sent again may become a record
+		return w.fingerprint(salt, schema.DeadLetters(Name))
 	}
-	return w.fingerprint(salt, rq.service.commerce.name)
+	if source := *it.source(); source != "" && source != rq.holder.source {
+		salt = w.fingerprint(fingerprint{}, source)
+	}
+	if t := rq.service.topicFor(it); t != &rq.service.events {
+		salt = w.fingerprint(salt, t.name)
+	}
+	return salt
 }
 
 // letter keeps the bytes of an item that cannot become a record.
@@ -127,31 +126,28 @@ var (
 // encode fills the slot's record. Value, key and id are copied into the slab: the record outlives the
 // body if the request gives up on it. It fails for an amount of money that is none, which nothing that
 // was checked has.
-func (rq *request) encode(it *item, sl *slot) error {
-	s := rq.service
+func (rq *request) encode(it *item, sl *slot) (err error) {
+	topic, user := rq.service.topicFor(it), it.user()
+	source := rq.speaker(it)
 	at := len(rq.slab)
-	topic, user, source := s.events, &it.event.User, rq.holder.header
-	switch p, c := it.profile, it.commerce; {
-	case p != nil:
-		topic, user = s.profiles, &p.User
-		p.Source, p.ReceivedAt, p.OccurredAt = rq.holder.source, rq.received, rq.when(p.OccurredAt)
+	switch {
+	case it.profile != nil:
+		p := it.profile
+		p.ReceivedAt, p.OccurredAt = rq.received, rq.when(p.OccurredAt)
 		rq.slab = avro.AppendProfile(rq.slab, topic.id, p)
-	case c != nil:
-		topic, user = s.commerce, &c.User
-		if c.Source == "" || c.Source == rq.holder.source {
-			c.Source = rq.holder.source
-		} else {
-			source = rq.keep(c.Source)
-			at = len(rq.slab)
-		}
+	case it.commerce != nil:
+		c := it.commerce
 		c.ReceivedAt, c.OccurredAt = rq.received, rq.when(c.OccurredAt)
-		var err error
 		if rq.slab, err = avro.AppendCommerce(rq.slab, topic.id, c); err != nil {
 			return err
 		}
+	case it.support != nil:
+		c := it.support
+		c.ReceivedAt, c.OccurredAt = rq.received, rq.when(c.OccurredAt)
+		rq.slab = avro.AppendCase(rq.slab, topic.id, c)
 	default:
 		e := &it.event
-		e.Source, e.ReceivedAt, e.OccurredAt = rq.holder.source, rq.received, rq.when(e.OccurredAt)
+		e.ReceivedAt, e.OccurredAt = rq.received, rq.when(e.OccurredAt)
 		rq.slab = avro.AppendEvent(rq.slab, topic.id, e)
 	}
 	value := len(rq.slab)
@@ -188,10 +184,16 @@ func (rq *request) when(t time.Time) time.Time {
 	return t
 }
 
-// keep copies a text to where records may refer to it.
-func (rq *request) keep(text string) []byte {
+// speaker settles which source the item is from, the holder's own unless it names another, and returns
+// its name for the record's header. What is named lives in the body, so it is copied to the slab.
+func (rq *request) speaker(it *item) []byte {
+	source := it.source()
+	if *source == "" || *source == rq.holder.source {
+		*source = rq.holder.source
+		return rq.holder.header
+	}
 	at := len(rq.slab)
-	rq.slab = append(rq.slab, text...)
+	rq.slab = append(rq.slab, *source...)
 	return rq.slab[at:len(rq.slab):len(rq.slab)]
 }
 
@@ -209,25 +211,3 @@ const (
 	skip                   // there is nothing to write
 	deadLetter             // its problem does not come back to the sender, so its bytes are kept
 )
-
-// id is the item's idempotency key.
-func (it *item) id() string {
-	switch {
-	case it.profile != nil:
-		return it.profile.ID
-	case it.commerce != nil:
-		return it.commerce.ID
-	}
-	return it.event.ID
-}
-
-func (it *item) setID(id string) {
-	switch {
-	case it.profile != nil:
-		it.profile.ID = id
-	case it.commerce != nil:
-		it.commerce.ID = id
-	default:
-		it.event.ID = id
-	}
-}

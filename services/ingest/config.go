@@ -51,7 +51,7 @@ type Options struct {
 	DedupWindow  time.Duration `yaml:"dedup_window" env:"DEDUP_WINDOW" default:"24h" min:"1s" max:"720h" doc:"how long an id is remembered at most"`
 
 	// SourcesFile says how to verify and to translate what vendors send to POST /v1/hooks/{source}.
-	SourcesFile string `yaml:"sources_file" env:"SOURCES_FILE" doc:"YAML file of the sources of webhooks; a built-in one with shopify and stripe when empty"`
+	SourcesFile string `yaml:"sources_file" env:"SOURCES_FILE" doc:"YAML file of the sources of webhooks; a built-in one with shopify, stripe and zendesk when empty"`
 
 	// CORSOrigins concern the tracking API alone: a browser has no business with the rest.
 	CORSOrigins []string `yaml:"cors_origins" env:"INGEST_CORS_ORIGINS" default:"*" doc:"web origins whose pages may use the tracking API, such as https://shop.example.com; * for all"`

@@ -122,12 +122,16 @@ func TestREADMECommandsWork(t *testing.T) {
 			t.Errorf("%s\n%v\n%s", command, err, out)
 		}
 	}
-	if ran != 4 {
+	if ran != 6 {
 		t.Errorf("%d commands were found", ran)
 	}
 	commerce := h.read(t, schema.CommerceEvents)
 	if len(commerce) != 1 || decode(t, schema.CommerceEvents, commerce[0].Value)["order_id"] != "A-10077" {
 		t.Errorf("of commerce there are %d records", len(commerce))
 	}
-	checkLaw(t, h.process.Metrics, 6, len(h.read(t, toEvents))+len(h.read(t, toProfiles))+len(commerce))
+	cases := h.read(t, schema.SupportCases)
+	if len(cases) != 1 || decode(t, schema.SupportCases, cases[0].Value)["source"] != "desk" {
+		t.Errorf("of cases there are %d records", len(cases))
+	}
+	checkLaw(t, h.process.Metrics, 8, len(h.read(t, toEvents))+len(h.read(t, toProfiles))+len(commerce)+len(cases))
 }

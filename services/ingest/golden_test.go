@@ -48,6 +48,8 @@ func TestRecordsAreGolden(t *testing.T) {
 		{"group", schema.CustomerProfiles, "group", `{"messageId":"g-1","userId":"cus-48213","groupId":77,"traits":{"name":"Acme"}}`},
 		{"alias", schema.CustomerProfiles, "alias", `{"messageId":"a-1","userId":"cus-48213","previousId":"a-1"}`},
 		{"commerce", schema.CommerceEvents, "commerce", anOrder},
+		{"profile", schema.CustomerProfiles, "profiles", aChange},
+		{"case", schema.SupportCases, "cases", aCase},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			d := newDoor(nil)
@@ -58,6 +60,10 @@ func TestRecordsAreGolden(t *testing.T) {
 				err = rq.parse(parseEvents)
 			case "commerce":
 				err = rq.parse(parseCommerce)
+			case "profiles":
+				err = rq.parse(parseProfiles)
+			case "cases":
+				err = rq.parse(parseCases)
 			default:
 				rq.items = translated(t, c.kind, c.body)
 			}

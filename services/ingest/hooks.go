@@ -2,6 +2,7 @@ package ingest
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"time"
 
@@ -42,20 +43,20 @@ func (s *Service) postHook(x *exchange) error {
 	rq, r := x.rq, x.Request()
 	h := s.hooks[x.Param("source")]
 	switch {
-	case h == nil:
+	case h == nil || !h.source.Calls():
 		return echo.ErrNotFound
 	case h.source.Disabled() != "":
 		return errDisabled
 	case !h.source.Takes(r.Header.Get("Content-Type")):
 		return errHookType
 	}
+	ack := h.source.Ack()
 	if err := rq.readBody(r); err != nil {
-		return err
+		return askedToWait(err, ack)
 	}
 	call := callOf(r, rq.body, rq.received)
-	ack := h.source.Ack()
 	if err := h.source.Verify(call); err != nil {
-		s.log.Debug().Str("source", h.source.Name()).Err(err).Msg("a webhook did not prove who sent it")
+		s.doubt(h.source, call, err)
 		return errSignature(ack.BadSignature)
 	}
 	x.origin()
@@ -64,10 +65,33 @@ func (s *Service) postHook(x *exchange) error {
 	rq.kept = keptHeaders(h.source, call)
 	rq.tracking = true // nobody would learn of an item that Kafka refuses, so the vendor sends it again
 	if t := x.produce(h.holder, routeHooks, hookItems(messages)); t[unavailable] > 0 {
-		return errKafkaAway
+		return askedToWait(errKafkaAway, ack)
 	}
 	acknowledge(x, ack)
 	return nil
+}
+
+// askedToWait is a refusal that asks the source to come again when it likes to.
+func askedToWait(err error, ack webhook.Ack) error {
+	var r *refusal
+	if ack.RetryAfter == 0 || !errors.As(err, &r) || r.retry == 0 {
+		return err
+	}
+	later := *r
+	later.retry = ack.RetryAfter
+	return &later
+}
+
+// doubt notes a webhook that did not prove who sent it. One that is signed well and came too late is worth
+// a line that somebody reads: its sender will not repeat it, and a tolerance that is too short for the
+// sender's retries looks exactly so.
+func (s *Service) doubt(source *webhook.Source, call *webhook.Request, err error) {
+	if at, ok := source.SignedAt(call); ok && errors.Is(err, webhook.ErrOld) {
+		s.log.Warn().Str("source", source.Name()).Time("signed_at", at).Dur("age", call.Received.Sub(at)).
+			Msg("a webhook is signed well but too old; raise auth.tolerance if its sender repeats so late")
+		return
+	}
+	s.log.Debug().Str("source", source.Name()).Err(err).Msg("a webhook did not prove who sent it")
 }
 
 // callOf is a request as sources see it.

@@ -54,6 +54,7 @@ func (o Options) devSecret() string {
 func announce(log zerolog.Logger, sources *webhook.Sources, dev string) {
 	for _, source := range sources.All() {
 		switch {
+		case !source.Calls(): // it is polled
 		case source.Disabled() != "":
 			log.Info().Str("source", source.Name()).Msg("this source of webhooks takes nothing: " + source.Disabled())
 		case source.Dev():

@@ -32,7 +32,7 @@ import (
 
 const hookSecret = "shpss_demo"
 
-var hookEnv = map[string]string{"SHOPIFY_WEBHOOK_SECRETS": hookSecret, "STRIPE_WEBHOOK_SECRETS": hookSecret, "SHOPIFY_SMS_GROUP": "group-1"}
+var hookEnv = map[string]string{"SHOPIFY_WEBHOOK_SECRETS": hookSecret, "STRIPE_WEBHOOK_SECRETS": hookSecret, "ZENDESK_WEBHOOK_SECRETS": hookSecret, "SHOPIFY_SMS_GROUP": "group-1"}
 
 // newHookDoor is a front door with the sources that are built in, before a shelf.
 func newHookDoor(t testing.TB, env map[string]string) *door {
@@ -44,7 +44,7 @@ func newHookDoor(t testing.TB, env map[string]string) *door {
 	d := &door{shelf: &shelf{}, metrics: prometheus.NewRegistry()}
 	d.Service = New(testOptions(), Deps{
 		Producer: d.shelf, Letters: d.shelf, Kafka: stream.Config{}, Sources: sources,
-		IDs:     topics.IDs{schema.CustomerEvents: 7, schema.CustomerProfiles: 8, schema.CommerceEvents: 9},
+		IDs:     topics.IDs{schema.CustomerEvents: 7, schema.CustomerProfiles: 8, schema.CommerceEvents: 9, schema.SupportCases: 10},
 		Metrics: d.metrics, Log: zerolog.Nop(),
 	})
 	d.handler = d.Handler()
@@ -67,22 +67,30 @@ func hookSample(t testing.TB, name string) *http.Request {
 	return signHook(r, sample.Body)
 }
 
-// signHook signs as Shopify and as Stripe do; each looks at its own header only.
+// signHook signs as Shopify, Stripe and Zendesk do; each looks at its own header only.
 func signHook(r *http.Request, body []byte) *http.Request { return signHookWith(hookSecret, r, body) }
 
 func signHookWith(secret string, r *http.Request, body []byte) *http.Request {
-	mac := hmac.New(sha256.New, []byte(secret))
-	mac.Write(body)
 	header := "X-Shopify-Hmac-Sha256"
 	if r.Header.Get("Shopify-Topic") != "" {
 		header = "Shopify-Hmac-Sha256"
 	}
-	r.Header.Set(header, base64.StdEncoding.EncodeToString(mac.Sum(nil)))
-	mac.Reset()
+	r.Header.Set(header, signatureOf(secret, string(body)))
+	mac := hmac.New(sha256.New, []byte(secret))
 	now := time.Now().Unix()
 	fmt.Fprintf(mac, "%d.%s", now, body)
 	r.Header.Set("Stripe-Signature", fmt.Sprintf("t=%d,v1=%s", now, hex.EncodeToString(mac.Sum(nil))))
+	at := time.Now().UTC().Format(time.RFC3339)
+	r.Header.Set("X-Zendesk-Webhook-Signature", signatureOf(secret, at+string(body)))
+	r.Header.Set("X-Zendesk-Webhook-Signature-Timestamp", at)
 	return r
+}
+
+// signatureOf is the signature of a text as Shopify and Zendesk write it.
+func signatureOf(secret, text string) string {
+	mac := hmac.New(sha256.New, []byte(secret))
+	mac.Write([]byte(text))
+	return base64.StdEncoding.EncodeToString(mac.Sum(nil))
 }
 
 // shopifyHook is a webhook about a topic, signed.
@@ -135,6 +143,9 @@ func TestSamplesBecomeRecords(t *testing.T) {
 			var shown []map[string]any
 			for _, r := range d.shelf.records {
 				value := readable(decode(t, r.topic, r.value)).(map[string]any)
+				if value["occurred_at"] == value["received_at"] {
+					value["occurred_at"] = "on arrival"
+				}
 				delete(value, "received_at")
 				if value["event_id"] != r.headers["event-id"] || value["source"] != r.headers["source"] || value["user_id"] != r.key {
 					t.Errorf("headers %v, key %s, value %v", r.headers, r.key, value)
@@ -269,7 +280,9 @@ func TestADeadLetterKeepsTheHeadersThatSayWhatItIs(t *testing.T) {
 	for _, h := range d.shelf.letters[0].Headers {
 		got[h.Key] = string(h.Value)
 	}
-	delete(got, "http-stripe-signature") // which the test has sent to Shopify too
+	for _, other := range []string{"http-stripe-signature", "http-x-zendesk-webhook-signature", "http-x-zendesk-webhook-signature-timestamp"} {
+		delete(got, other) // which the test has sent to Shopify too
+	}
 	want := map[string]string{
 		"source": "shopify", "http-content-type": "application/json", "http-x-shopify-topic": "products/update",
 		"http-x-shopify-shop-domain": "store.example.com", "http-x-shopify-event-id": "e-1", "http-query": "tenant=acme",

@@ -30,13 +30,14 @@ type TrialRecord struct {
 // topicOf is where outputs of a target go.
 var topicOf = map[webhook.Target]string{
 	webhook.Event: schema.CustomerEvents, webhook.Profile: schema.CustomerProfiles, webhook.Commerce: schema.CommerceEvents,
+	webhook.Case: schema.SupportCases, webhook.Link: schema.CustomerEvents,
 }
 
 // Try translates a sample as POST /v1/hooks/{source} would, held to the same checks, and writes
 // nothing. Whether the sample is signed makes no difference.
 func Try(ctx context.Context, source *webhook.Source, sample *webhook.Request) []Trial {
 	var trials []Trial
-	for _, m := range source.Translate(ctx, sample) {
+	for _, m := range messagesOf(ctx, source, sample) {
 		t := Trial{Kind: m.Kind, Key: m.Key, Records: []TrialRecord{}}
 		items := itemsOf(&m)
 		switch first := &items[0]; first.fate {
@@ -46,21 +47,10 @@ func Try(ctx context.Context, source *webhook.Source, sample *webhook.Request) [
 			t.Refused, t.Detail = first.problem.why.String(), first.problem.reason()
 		case toTopic:
 			for i := range items {
-				t.Records = append(t.Records, TrialRecord{topicOf[m.Outputs[i].To], items[i].id(), items[i].userKey(), m.Outputs[i].JSON})
+				t.Records = append(t.Records, TrialRecord{topicOf[m.Outputs[i].To], items[i].id(), items[i].user().Key(), m.Outputs[i].JSON})
 			}
 		}
 		trials = append(trials, t)
 	}
 	return trials
-}
-
-// userKey is the key of the item's record.
-func (it *item) userKey() string {
-	switch {
-	case it.profile != nil:
-		return it.profile.User.Key()
-	case it.commerce != nil:
-		return it.commerce.User.Key()
-	}
-	return it.event.User.Key()
 }

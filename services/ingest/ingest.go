@@ -3,9 +3,9 @@
 //
 // One record's path, each step a function to search for:
 //
-//	postItems, postSegment    a request comes in (events.go, commerce.go, segment.go)
+//	postItems, postSegment    a request comes in (events.go, segment.go)
 //	readBody                  bounded before it is read, and again once it is decompressed (body.go)
-//	parseEvents, …Commerce    JSON in place into items; a problem names the item's field (parse.go, scan.go)
+//	parseEvents, …Cases       JSON in place into items; a problem names the item's field (parse.go, scan.go)
 //	accept                    each item's id is claimed, its record encoded and produced, in order (accept.go)
 //	window.claim, settle      a repeat of what is durable is a duplicate; of what is not yet, it waits (window.go)
 //	slot.settled              every in-sync replica has the record, or will not (request.go)
@@ -54,9 +54,11 @@ type Service struct {
 	events   topic
 	profiles topic
 	commerce topic
+	cases    topic
 	log      zerolog.Logger
 
-	hooks   map[string]*hook // sources of webhooks, by name
+	hooks   map[string]*hook            // sources of webhooks, and those that are polled, by name
+	poll    func(context.Context) error // asks the latter until the context ends; nil where there are none
 	window  *window
 	ring    ring
 	metrics *metrics
@@ -84,7 +86,7 @@ type Deps struct {
 	Producer Producer
 	Letters  Letters
 	Kafka    stream.Config    // for the names of topics
-	IDs      topics.IDs       // of the schemas of customer.events, customer.profiles and commerce.events
+	IDs      topics.IDs       // of the schemas of customer.events, customer.profiles, commerce.events and support.cases
 	Sources  *webhook.Sources // of webhooks; nil for none
 	Metrics  prometheus.Registerer
 	Log      zerolog.Logger
@@ -97,6 +99,7 @@ func New(o Options, d Deps) *Service {
 		events:   topic{d.Kafka.Topic(schema.CustomerEvents), d.IDs[schema.CustomerEvents]},
 		profiles: topic{d.Kafka.Topic(schema.CustomerProfiles), d.IDs[schema.CustomerProfiles]},
 		commerce: topic{d.Kafka.Topic(schema.CommerceEvents), d.IDs[schema.CommerceEvents]},
+		cases:    topic{d.Kafka.Topic(schema.SupportCases), d.IDs[schema.SupportCases]},
 		window:   newWindow(o.DedupEntries, o.DedupWindow),
 		close:    func(context.Context) error { return nil },
 	}
@@ -130,7 +133,7 @@ func open(ctx context.Context, c Config, p *daemon.Process) (*Service, error) {
 		return nil, err
 	}
 	letters := schema.DeadLetters(Name)
-	ids, err := topics.Prepare(ctx, c.Kafka, client, schema.CustomerEvents, schema.CustomerProfiles, schema.CommerceEvents, letters)
+	ids, err := topics.Prepare(ctx, c.Kafka, client, schema.CustomerEvents, schema.CustomerProfiles, schema.CommerceEvents, schema.SupportCases, letters)
 	if err != nil {
 		return nil, fmt.Errorf("preparing topics: %w", err)
 	}
@@ -157,6 +160,9 @@ func open(ctx context.Context, c Config, p *daemon.Process) (*Service, error) {
 			s.log.Warn().Err(err).Msg("leaving records behind that were answered as unavailable")
 		}
 		return nil
+	}
+	if err := s.openPolls(ctx, c.Kafka, sources, p); err != nil {
+		return nil, errors.Join(err, s.close(ctx))
 	}
 	if err := s.listen(ctx, p.DrainTimeout); err != nil {
 		return nil, errors.Join(err, s.close(ctx))
@@ -202,6 +208,7 @@ func (s *Service) Run(ctx context.Context) error {
 	failed := make(chan error, 1)
 	serving.Go(func() { failed <- s.server.Serve(s.listener) })
 	defer serving.Wait()
+	endPolls := s.startPolls(ctx)
 	s.log.Info().Str("addr", s.Addr()).Msg("the front door is open")
 
 	var err error
@@ -213,11 +220,11 @@ func (s *Service) Run(ctx context.Context) error {
 	// The context is over; draining has its own.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), max(s.patience, time.Second))
 	defer cancel()
-	return errors.Join(err, s.drain(ctx))
+	return errors.Join(err, s.drain(ctx, endPolls))
 }
 
 // drain ends what Run began.
-func (s *Service) drain(ctx context.Context) error {
+func (s *Service) drain(ctx context.Context, endPolls func()) error {
 	// The listener first, so that a client which is told to leave finds no door to come back by. From
 	// then on each answer says that its connection will close: if connections were simply closed, a
 	// request that is just on its way on one would get no answer at all.
@@ -233,6 +240,7 @@ func (s *Service) drain(ctx context.Context) error {
 		s.log.Warn().Err(err).Msg("cutting off requests that would not end")
 		err = s.server.Close()
 	}
+	endPolls() // what it makes goes the same way
 	return errors.Join(err, s.close(ctx))
 }
 

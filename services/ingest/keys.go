@@ -20,7 +20,7 @@ import (
 type Key struct {
 	Name    string        `yaml:"name" required:"true" doc:"who holds the key; the source of what comes in with it, unless sources says otherwise"`
 	Key     config.Secret `yaml:"key" required:"true" doc:"the key itself"`
-	Sources []string      `yaml:"sources" doc:"sources the key may speak for; the first is that of what does not name one; when left out, commerce events may name any"`
+	Sources []string      `yaml:"sources" doc:"sources the key may speak for; the first is that of what does not name one; when left out, what may name a source may name any"`
 	Erase   bool          `yaml:"erase" doc:"the key may ask for users to be deleted"`
 }
 
@@ -188,8 +188,8 @@ func newHolder(source string, sources []string, w *window, m *metrics) *holder {
 // checkSources refuses the items that name a source for which the holder may not speak.
 func (h *holder) checkSources(items []item) {
 	for i := range items {
-		c := items[i].commerce
-		if c == nil || c.Source == "" || c.Source == h.source || len(h.sources) == 0 || slices.Contains(h.sources, c.Source) {
+		source := *items[i].source()
+		if source == "" || source == h.source || len(h.sources) == 0 || slices.Contains(h.sources, source) {
 			continue
 		}
 		items[i].refuse(problem{why: notYourSource, field: "source"})

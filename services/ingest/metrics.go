@@ -14,9 +14,15 @@ const (
 	routeCommerce
 	routeHooks
 	routeErase
+	routeProfiles
+	routeCases
+	routePolls
 )
 
-var routeNames = [...]string{routeEvents: "events", routeSegment: "segment", routeCommerce: "commerce", routeHooks: "hooks", routeErase: "erase"}
+var routeNames = [...]string{
+	routeEvents: "events", routeSegment: "segment", routeCommerce: "commerce", routeHooks: "hooks", routeErase: "erase",
+	routeProfiles: "profiles", routeCases: "cases", routePolls: "polls",
+}
 
 // metrics are what the service counts. For every route and source:
 //

@@ -93,7 +93,7 @@ func hookDoorOf(t *testing.T, yaml string, env map[string]string) *door {
 	d := &door{shelf: &shelf{inline: true}, metrics: prometheus.NewRegistry()}
 	d.Service = New(testOptions(), Deps{
 		Producer: d.shelf, Letters: d.shelf, Kafka: stream.Config{}, Sources: sources,
-		IDs:     topics.IDs{schema.CustomerEvents: 7, schema.CustomerProfiles: 8, schema.CommerceEvents: 9},
+		IDs:     topics.IDs{schema.CustomerEvents: 7, schema.CustomerProfiles: 8, schema.CommerceEvents: 9, schema.SupportCases: 10},
 		Metrics: d.metrics, Log: zerolog.Nop(),
 	})
 	d.handler = d.Handler()

@@ -23,6 +23,7 @@ type item struct {
 	event    event.Event
 	profile  *event.Profile  // instead of the event, if it is not nil
 	commerce *event.Commerce // likewise
+	support  *event.Case     // likewise
 	fate     fate
 	problem  problem
 	why      string // it is skipped
@@ -196,7 +197,18 @@ func (s *scanner) attributes(it *item) []byte {
 	return s.freeForm(it, "attributes", func(name string) bool { return !namesAUser(name) })
 }
 
+// freeForm reads an object whose values may be anything, and whose names those that are allowed.
 func (s *scanner) freeForm(it *item, field string, allowed func(name string) bool) []byte {
+	return s.fields(it, field, func() {
+		if !allowed(s.name) {
+			it.refuse(problem{why: namesUser, field: field + "." + s.name})
+		}
+		s.value()
+	})
+}
+
+// fields reads an object that goes on as it is, each value by read. It is nil where there is none.
+func (s *scanner) fields(it *item, field string, read func()) []byte {
 	if s.null() {
 		return nil
 	}
@@ -208,10 +220,7 @@ func (s *scanner) freeForm(it *item, field string, allowed func(name string) boo
 	start := s.pos
 	s.limit = s.depth + MaxDepth
 	for base, first := s.object(), true; s.member(base, first); first = false {
-		if !allowed(s.name) {
-			it.refuse(problem{why: namesUser, field: field + "." + s.name})
-		}
-		s.value()
+		read()
 	}
 	s.limit = deepest
 	if s.pos-start > MaxObjectBytes {

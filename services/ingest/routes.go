@@ -19,7 +19,9 @@ func (s *Service) Handler() http.Handler {
 	e.HideBanner, e.HidePort = true, true
 	e.HTTPErrorHandler = s.answerError
 	e.POST("/v1/events", s.around(routeEvents, s.postItems(routeEvents, parseEvents)))
+	e.POST("/v1/profiles", s.around(routeProfiles, s.postItems(routeProfiles, parseProfiles)))
 	e.POST("/v1/commerce", s.around(routeCommerce, s.postItems(routeCommerce, parseCommerce)))
+	e.POST("/v1/cases", s.around(routeCases, s.postItems(routeCases, parseCases)))
 	e.DELETE("/v1/users/:external_id", s.around(routeErase, s.deleteUser))
 	s.segmentRoutes(e)
 	s.hookRoutes(e)

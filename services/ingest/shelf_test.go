@@ -115,7 +115,7 @@ func newDoor(change func(*Options)) *door {
 	d := &door{shelf: &shelf{}, metrics: prometheus.NewRegistry()}
 	d.Service = New(o, Deps{
 		Producer: d.shelf, Letters: d.shelf, Kafka: stream.Config{TopicPrefix: "eu."},
-		IDs:     topics.IDs{schema.CustomerEvents: 7, schema.CustomerProfiles: 8, schema.CommerceEvents: 9},
+		IDs:     topics.IDs{schema.CustomerEvents: 7, schema.CustomerProfiles: 8, schema.CommerceEvents: 9, schema.SupportCases: 10},
 		Metrics: d.metrics, Log: zerolog.Nop(),
 	})
 	d.handler = d.Handler()

@@ -30,7 +30,7 @@ func attributes(s *scanner, traits []byte) (set []byte, unset []string) {
 	for base, first := s.object(), true; s.member(base, first); first = false {
 		name := s.name
 		value := s.raw()
-		if name == "address" {
+		if name == "address" && string(value) != "null" {
 			address(value, known, &rest)
 			continue
 		}

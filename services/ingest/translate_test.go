@@ -178,6 +178,14 @@ func TestTranslateMakesProfileChanges(t *testing.T) {
 			event.Profile{User: ext, Set: []byte(`{"home_city":"Graz","address":{"city":"Graz","street":"Am Damm 1"}}`)},
 		},
 		{
+			"an address that is no more", "identify", `{"userId":"u","traits":{"address":null,"city":"x"}}`,
+			event.Profile{User: ext, Set: []byte(`{"city":"x"}`), Unset: []string{"address"}},
+		},
+		{
+			"a part of an address that is no more", "identify", `{"userId":"u","traits":{"address":{"city":null}}}`,
+			event.Profile{User: ext, Unset: []string{"home_city"}},
+		},
+		{
 			"nobody poses as somebody else by a trait", "identify", `{"userId":"u","traits":{"external_id":"x","user_alias":{},"push_tokens":[],"_merge_objects":true,"vip":1}}`,
 			event.Profile{User: ext, Set: []byte(`{"vip":1}`)},
 		},

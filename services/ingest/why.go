@@ -43,6 +43,13 @@ const (
 	noLine
 	tooManyEntries
 
+	// Only of changes to profiles, and of support cases.
+	notScalar
+	notCaseEvent
+	notSeverity
+	notRating
+	notRated
+
 	// Only of messages of the tracking API.
 	unknownType
 	tooMany
@@ -90,6 +97,11 @@ var whys = [...]struct{ word, sentence string }{
 	notOneLine:     {"not_one_line", "must hold exactly one product"},
 	noLine:         {"no_line", "must hold at least one product"},
 	tooManyEntries: {"too_many_entries", "holds too many"},
+	notScalar:      {"not_a_scalar", "must be a text, a number, true or false"},
+	notCaseEvent:   {"unknown_event", "must be one of opened, updated, escalated, at_risk, resolved, reopened, rated"},
+	notSeverity:    {"unknown_severity", "must be one of low, normal, high, urgent"},
+	notRating:      {"bad_rating", "must be a whole number from 0 to 10"},
+	notRated:       {"not_rated", "belongs to the event rated, and to no other"},
 	unknownType:    {"unknown_type", "must be one of track, identify, page, screen, group, alias"},
 	tooMany:        {"too_many_items", "comes after the last item that a request may have"},
 	noSender:       {"missing_identifier", "or anonymousId is needed"},

@@ -22,6 +22,9 @@ type Auth struct {
 	// with commas between (or, as NAME_FILE, a file with one on each line). Any of them will do.
 	Secrets   []string `yaml:"secrets"`
 	SecretEnv string   `yaml:"secret_env"`
+	// PublicSecrets are those that the vendor itself has published, for trying things out: whoever has
+	// read its manual can sign with them, so none is ever taken.
+	PublicSecrets []string `yaml:"public_secrets"`
 
 	// Header holds the signature, token or subject. Of several the first that is there counts.
 	Header Names `yaml:"header"`

@@ -2,6 +2,7 @@ package webhook
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -119,6 +120,7 @@ func flat(values url.Values) map[string]any {
 type builder struct {
 	decoder *jsontext.Decoder
 	values  int
+	most    int // of them; maxValues when 0
 }
 
 // only reads the one value that a body is.
@@ -175,7 +177,7 @@ func (b *builder) elements(body []byte, yield func(piece) bool) {
 }
 
 func (b *builder) value(depth int) (any, error) {
-	if b.values++; b.values > maxValues {
+	if b.values++; b.values > cmp.Or(b.most, maxValues) {
 		return nil, errTooMany
 	}
 	if depth > maxDepth {

@@ -89,6 +89,13 @@ func build(name string, spec Spec, presets map[string]Spec, o Options) (*Source,
 	if s.programs, err = compile(&s.spec, settings, s.memory); err != nil {
 		return nil, err
 	}
+	if s.polling, err = s.newPolling(o); err != nil {
+		return nil, err
+	}
+	if !s.spec.calls() {
+		s.verifier, s.disabled = shut{}, "it is polled, and does not call"
+		return s, nil
+	}
 	if s.verifier, err = s.newVerifier(&s.spec.Auth, o); err != nil {
 		return nil, err
 	}

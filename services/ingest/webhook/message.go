@@ -27,7 +27,14 @@ const (
 	Commerce Target = "commerce" // POST /v1/commerce
 	Event    Target = "event"    // POST /v1/events
 	Profile  Target = "profile"  // POST /v1/profiles
+	Case     Target = "case"     // POST /v1/cases
+	// Link says who somebody turned out to be, which no path of the API does by itself:
+	// {"user", "identified_as", "time"?}.
+	Link Target = "link"
 )
+
+// Targets are all of them.
+func Targets() []Target { return []Target{Commerce, Event, Profile, Case, Link} }
 
 // toDeadLetter is what a program says that finds out by itself that a message cannot be mapped.
 const toDeadLetter = "dead_letter"

@@ -20,16 +20,16 @@ func (t *translation) outputs(m *Message, outputs []any, input any) error {
 			return fmt.Errorf("output %d: it is no object", i)
 		}
 		to, _ := object["to"].(string)
-		switch Target(to) {
-		case Commerce, Event, Profile:
-		case toDeadLetter:
+		switch {
+		case slices.Contains(Targets(), Target(to)):
+		case to == toDeadLetter:
 			reason, _ := object["reason"].(string)
 			detail, _ := object["detail"].(string)
 			m.Outputs = nil
 			m.refuse(known(Reason(reason)), detail)
 			return nil
 		default:
-			return fmt.Errorf(`output %d: "to" is %q, and must be commerce, event, profile or dead_letter`, i, clipped(to))
+			return fmt.Errorf(`output %d: "to" is %q, and must be one of %s, %s`, i, clipped(to), listed(Targets()), toDeadLetter)
 		}
 		o, err := t.output(m, Target(to), object, input)
 		switch {

@@ -19,6 +19,7 @@ type programs struct {
 	exact                              map[string]*program
 	prefixes                           []prefixed // longest first
 	rest                               *program
+	poll                               pollPrograms
 }
 
 // condition is a reason, and when it holds.
@@ -42,8 +43,6 @@ type program struct {
 // maxOutputs bounds what one program can yield.
 const maxOutputs = 500
 
-var errManyOutputs = fmt.Errorf("it yields more than %d values", maxOutputs)
-
 // compile makes the programs of a source. What is wrong comes back together.
 func compile(spec *Spec, settings map[string]any, m *memory) (programs, error) {
 	c := compiler{options: append(functions(m), gojq.WithVariables([]string{"$settings"}))}
@@ -53,7 +52,7 @@ func compile(spec *Spec, settings map[string]any, m *memory) (programs, error) {
 		settings: settings,
 		kind:     c.program("kind", spec.Kind), dedup: c.program("dedup", spec.Dedup), time: c.program("time", spec.Time),
 		who: c.program("identity", spec.Identity), remembered: c.program("remember", spec.Remember),
-		exact: map[string]*program{},
+		exact: map[string]*program{}, poll: c.pollPrograms(&spec.Poll),
 	}
 	for _, reason := range slices.Sorted(maps.Keys(spec.Refuse)) {
 		p.refuse = append(p.refuse, condition{reason, c.program("refuse."+reason, spec.Refuse[reason])})
@@ -143,7 +142,11 @@ func (c *compiler) wrong(field, text string, err error) {
 
 // run returns all that the program yields. A program that fails, does not end in time, yields too much
 // or panics is an error; it never takes anything else down.
-func (p *program) run(ctx context.Context, settings map[string]any, input any) (outputs []any, err error) {
+func (p *program) run(ctx context.Context, settings map[string]any, input any) ([]any, error) {
+	return p.runUpTo(ctx, settings, input, maxOutputs)
+}
+
+func (p *program) runUpTo(ctx context.Context, settings map[string]any, input any, most int) (outputs []any, err error) {
 	defer func() {
 		if crash := recover(); crash != nil {
 			outputs, err = nil, fmt.Errorf("%s: it panicked: %v", p.what, crash)
@@ -157,8 +160,8 @@ func (p *program) run(ctx context.Context, settings map[string]any, input any) (
 		if err, failed := v.(error); failed {
 			return nil, fmt.Errorf("%s: %w", p.what, shortened(err))
 		}
-		if len(outputs) == maxOutputs {
-			return nil, fmt.Errorf("%s: %w", p.what, errManyOutputs)
+		if len(outputs) == most {
+			return nil, fmt.Errorf("%s: it yields more than %d values", p.what, most)
 		}
 		outputs = append(outputs, v)
 	}

@@ -2,6 +2,7 @@ package webhook
 
 import (
 	"cmp"
+	"slices"
 	"strings"
 
 	"github.com/sluicehq/sluice/pkg/config"
@@ -49,6 +50,16 @@ func secretsOf(a *Auth, o Options) (found []config.Secret, missing []string, err
 		missing = append(missing, a.SecretEnv)
 	}
 	return found, missing, nil
+}
+
+// refusePublic refuses secrets that the vendor has published.
+func (a *Auth) refusePublic(secrets []config.Secret) error {
+	for _, public := range a.PublicSecrets {
+		if slices.Contains(secrets, config.Secret(public)) {
+			return problem(cmp.Or(a.SecretEnv, "auth.secrets"), "a secret of one's own: this one the vendor has published, for tests, and everybody can sign with it")
+		}
+	}
+	return nil
 }
 
 // secretsIn reads a file with a secret on each line.

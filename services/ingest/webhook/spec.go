@@ -55,7 +55,14 @@ type Spec struct {
 	Unmapped string `yaml:"unmapped"`
 
 	Memory Memory `yaml:"memory"`
+
+	// Poll is how the source is asked, beside the webhooks that it sends or in their place: then it
+	// needs no Auth.
+	Poll Poll `yaml:"poll"`
 }
+
+// calls reports whether the source sends webhooks.
+func (s *Spec) calls() bool { return s.Poll.URL == "" || s.Auth.Scheme != "" }
 
 // Ack is how a source is answered.
 type Ack struct {
@@ -63,6 +70,9 @@ type Ack struct {
 	Type         string `yaml:"type"`   // content type of Body
 	Body         string `yaml:"body"`
 	BadSignature int    `yaml:"bad_signature"` // 401
+	// RetryAfter is how long a source is asked to wait where Kafka is away or too much is waiting; the
+	// front door's own idea of it when left out.
+	RetryAfter time.Duration `yaml:"retry_after"`
 }
 
 // Memory bounds what is remembered for joins. It is each process's own and does not outlive it.
@@ -157,6 +167,7 @@ func (s *Spec) settle() {
 	for i := range s.Handshake {
 		s.Handshake[i].settle()
 	}
+	s.Poll.settle()
 }
 
 func orElse[T comparable](field *T, value T) {
@@ -196,6 +207,9 @@ func (s *Spec) problems() error {
 	if s.Ack.BadSignature < 400 || s.Ack.BadSignature > 499 || s.Ack.BadSignature == 410 {
 		say("ack.bad_signature", "from 400 to 499, but not 410, which ends a subscription")
 	}
+	if s.Ack.RetryAfter < 0 {
+		say("ack.retry_after", "not negative")
+	}
 	if s.Memory.Entries < 0 || s.Memory.Keep < 0 {
 		say("memory", "not negative")
 	}
@@ -212,5 +226,14 @@ func (s *Spec) problems() error {
 	for i, h := range s.Handshake {
 		all = append(all, h.problems(i)...)
 	}
-	return errors.Join(append(all, s.Auth.problems("auth")...)...)
+	switch p := &s.Poll; {
+	case p.URL != "":
+		all = append(all, p.problems()...)
+	case !reflect.ValueOf(*p).IsZero():
+		say("poll.url", "required")
+	}
+	if s.calls() {
+		all = append(all, s.Auth.problems("auth")...)
+	}
+	return errors.Join(all...)
 }

@@ -22,6 +22,7 @@ type translation struct {
 	ctx     context.Context
 	source  *Source
 	request *Request
+	polled  *Item // nil for what a webhook brings
 	headers map[string]any
 	query   map[string]any
 	user    map[string]any // of the message, once it has been asked for
@@ -64,7 +65,7 @@ func (m *Message) refuse(r Reason, detail string) { m.Refuse, m.Detail = r, deta
 // input is what programs see.
 func (t *translation) input(body any) map[string]any {
 	return map[string]any{
-		"headers": t.headers, "query": t.query, "body": body, "method": t.request.Method,
+		"headers": t.headers, "query": t.query, "body": body, "method": t.request.Method, "polled": t.polled != nil,
 		"received_at": t.request.Received.UTC().Format(time.RFC3339Nano), "source": t.source.name,
 	}
 }
@@ -99,6 +100,9 @@ func (t *translation) translate(m *Message, body any) error {
 		return err
 	}
 	program := ps.of(m.Kind)
+	if t.polled != nil && t.polled.Gone {
+		program = ps.poll.gone
+	}
 	switch {
 	case program == nil && t.source.spec.Unmapped == unmappedSkip:
 		m.Skip = skipUnmapped
@@ -133,6 +137,9 @@ func (t *translation) kind(input any) (string, error) {
 func (t *translation) key(m *Message, input any) (string, error) {
 	ps := &t.source.programs
 	hash := m.Key
+	if t.polled != nil {
+		return t.polled.key(hash), nil
+	}
 	if ps.dedup == nil {
 		return hash, nil
 	}

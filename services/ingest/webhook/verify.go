@@ -18,15 +18,19 @@ import (
 // verifier decides whether a request is a source's own.
 type verifier interface{ verify(r *Request) error }
 
-var (
-	errSignature = errors.New("no signature fits the body and one of the secrets")
-	errOld       = errors.New("the signed timestamp is older than the tolerance")
-)
+var errSignature = errors.New("no signature fits the body and one of the secrets")
+
+// ErrOld says that a request is signed as it should be, and that its signed timestamp is older than the
+// tolerance: it may be somebody's copy, or the source's own that took too long.
+var ErrOld = errors.New("the signed timestamp is older than the tolerance")
 
 // newVerifier makes what an auth asks for. A source whose secrets are not there is disabled, and says
 // what is missing.
 func (s *Source) newVerifier(a *Auth, o Options) (verifier, error) {
 	secrets, missing, err := secretsOf(a, o)
+	if err == nil {
+		err = a.refusePublic(secrets)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -81,15 +85,10 @@ func (s *signed) verify(r *Request) error {
 	if err != nil {
 		return err
 	}
+	var at time.Time
 	if s.auth.hasTimestamp() {
-		at, err := readTime(g.timestamp, s.auth.TimestampUnit)
-		if err != nil {
+		if at, err = readTime(g.timestamp, s.auth.TimestampUnit); err != nil {
 			return err
-		}
-		// Only against the past, as vendors' own libraries do: a time ahead of our clock is a clock
-		// that is wrong, theirs or ours, and the signature says that it is not a replay from before.
-		if r.Received.Sub(at) > s.auth.Tolerance {
-			return errOld
 		}
 	}
 	candidates := s.decoded(g.signatures)
@@ -102,8 +101,14 @@ func (s *signed) verify(r *Request) error {
 			}
 		}
 	}
-	if !fits {
+	switch {
+	case !fits:
 		return errSignature
+	// Only against the past, as vendors' own libraries do: a time ahead of our clock is a clock that is
+	// wrong, theirs or ours, and the signature says that it is not a replay from before. And only what
+	// is signed well, so that a stranger's old text does not pass for a message that came too late.
+	case s.auth.hasTimestamp() && r.Received.Sub(at) > s.auth.Tolerance:
+		return ErrOld
 	}
 	return nil
 }

@@ -44,6 +44,7 @@ type Source struct {
 	secrets  []string // names of headers that no program and no dead letter may see
 	programs programs
 	memory   *memory
+	polling  *Polling
 }
 
 // Name is what stands behind /v1/hooks/, and in records as their source.
@@ -52,6 +53,12 @@ func (s *Source) Name() string { return s.name }
 // Disabled says why the source takes nothing, or is empty. It is disabled, rather than an error, while
 // its secret is not there: a shipped source that nobody uses must not keep a process from starting.
 func (s *Source) Disabled() string { return s.disabled }
+
+// Calls reports whether the source sends webhooks at all.
+func (s *Source) Calls() bool { return s.spec.calls() }
+
+// Polling is how the source is asked, or nil.
+func (s *Source) Polling() *Polling { return s.polling }
 
 // Dev says that the source has no secret of its own, and takes one that everybody knows.
 func (s *Source) Dev() bool { return s.dev }

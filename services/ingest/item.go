@@ -1,0 +1,52 @@
+package ingest
+
+import "github.com/sluicehq/sluice/pkg/event"
+
+// topicFor is the topic that the item's record belongs to.
+func (s *Service) topicFor(it *item) *topic {
+	switch {
+	case it.profile != nil:
+		return &s.profiles
+	case it.commerce != nil:
+		return &s.commerce
+	case it.support != nil:
+		return &s.cases
+	}
+	return &s.events
+}
+
+// common are the places of what every kind of item has.
+func (it *item) common() (id, source *string, user *event.User) {
+	switch p, c, k := it.profile, it.commerce, it.support; {
+	case p != nil:
+		return &p.ID, &p.Source, &p.User
+	case c != nil:
+		return &c.ID, &c.Source, &c.User
+	case k != nil:
+		return &k.ID, &k.Source, &k.User
+	}
+	return &it.event.ID, &it.event.Source, &it.event.User
+}
+
+// id is the item's idempotency key.
+func (it *item) id() string {
+	id, _, _ := it.common()
+	return *id
+}
+
+func (it *item) setID(text string) {
+	id, _, _ := it.common()
+	*id = text
+}
+
+// source is where the item says whom it is from; empty until then. Events never say it themselves.
+func (it *item) source() *string {
+	_, source, _ := it.common()
+	return source
+}
+
+// user is whom the item concerns.
+func (it *item) user() *event.User {
+	_, _, user := it.common()
+	return user
+}

@@ -1,0 +1,75 @@
+package poll
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"github.com/sluicehq/sluice/services/ingest/webhook"
+)
+
+// Of a source whose items come sorted by their change, the next page is asked for from the last change
+// on this one: so nothing can slip over the edge, whatever moves. {since} has a coarser grain than time
+// itself, and may or may not include what it names, so it is a grain less, and a few items come twice.
+//
+// Where all of a page has the same mark there is no other way than to count pages, and then one item
+// that changes, and so moves to the end, pulls the others over the edges. Behind each page that was
+// counted the one before is looked at once more: if it is still as it was, nothing has moved before the
+// edge. Else the counting begins anew.
+
+// counted is a page that was counted.
+type counted struct {
+	from   mark
+	at     string
+	stamps []stamp
+}
+
+var errNotSorted = errors.New("items are not in the order of since.value, which poll.paging.sorted says that they are")
+
+func (w *worker) sorted() bool {
+	sorted := w.polling.Paging.Sorted
+	return sorted != nil && *sorted
+}
+
+// lookBack reports whether the page before has changed since it was read.
+func (w *worker) lookBack(ctx context.Context) (shifted bool, err error) {
+	before := w.previous
+	if before == nil {
+		return false, nil
+	}
+	page, _, _, err := w.page(ctx, before.from, before.at)
+	if err != nil {
+		return false, err
+	}
+	return !slices.Equal(before.stamps, stampsOf(page.Items)), nil
+}
+
+// advance moves the round to the page behind.
+func (w *worker) advance(page *webhook.Page, at, next string, last mark, shifted bool) error {
+	r := w.state.Round
+	if !w.sorted() {
+		r.At = next
+		return nil
+	}
+	from := w.scale.back(last, w.scale.unit())
+	switch {
+	case shifted:
+		r.At, w.previous = "", nil
+	case r.From.before(from) && w.scale.write(from) != w.scale.write(r.From):
+		r.From, r.At, w.previous = from, "", nil
+	case next == at: // there is one page only
+		return &failure{broken, errStuck, 0}
+	default:
+		w.previous = &counted{r.From, at, stampsOf(page.Items)}
+		r.At = next
+	}
+	return nil
+}
+
+func stampsOf(items []webhook.Item) []stamp {
+	all := make([]stamp, len(items))
+	for i := range items {
+		all[i] = stampOf(&items[i])
+	}
+	return all
+}
