@@ -39,12 +39,17 @@ const Replayed = "replayed"
 // Incomplete reports whether a part of the record was left at its origin, for want of room.
 func (l Letter) Incomplete() bool { return strings.Contains(l.Detail, leftBehind) }
 
+// Encoder makes records of letters.
+type Encoder struct {
+	topic   string
+	service string
+	codec   *avro.Codec
+}
+
 // Writer puts letters on a service's dead-letter topic.
 type Writer struct {
+	encoder  *Encoder
 	producer *stream.Producer
-	topic    string
-	service  string
-	codec    *avro.Codec
 }
 
 // maxDetail bounds a letter's words, since Braze's answer may be long; maxKey what becomes its key.
@@ -53,8 +58,9 @@ const (
 	maxKey    = 2_000
 )
 
-// Open connects to the dead letters of a service; id is the id of their schema in the registry.
-func Open(kafka stream.Config, service string, id int) (*Writer, error) {
+// NewEncoder is for a service that writes its letters itself, in a transaction with everything else; id is
+// the id of their schema in the registry.
+func NewEncoder(kafka stream.Config, service string, id int) (*Encoder, error) {
 	topic, ok := schema.Find(schema.DeadLetters(service))
 	if !ok {
 		return nil, fmt.Errorf("service %s has no dead letters", service)
@@ -63,12 +69,21 @@ func Open(kafka stream.Config, service string, id int) (*Writer, error) {
 	if err != nil {
 		return nil, err
 	}
+	return &Encoder{kafka.Topic(topic.Name), service, codec}, nil
+}
+
+// Open connects to the dead letters of a service; id is the id of their schema in the registry.
+func Open(kafka stream.Config, service string, id int) (*Writer, error) {
+	encoder, err := NewEncoder(kafka, service, id)
+	if err != nil {
+		return nil, err
+	}
 	// A producer of its own: a letter may be larger than what other topics take.
 	producer, err := stream.NewProducer(kafka, stream.ProducerOptions{MaxBatchBytes: schema.MaxDeadLetterBytes - 1024})
 	if err != nil {
 		return nil, err
 	}
-	return &Writer{producer, kafka.Topic(topic.Name), service, codec}, nil
+	return &Writer{encoder, producer}, nil
 }
 
 // Close gives up what is still on its way; every Write that matters has called back by then.
@@ -110,17 +125,38 @@ func (l *Letter) lighten() bool {
 }
 
 func (w *Writer) write(ctx context.Context, l Letter, done func(error)) {
-	value, err := w.codec.Append(nil, l.record(w.service))
+	r, err := w.encoder.encode(l)
 	if err != nil {
-		done(fmt.Errorf("encoding a dead letter: %w", err))
+		done(err)
 		return
+	}
+	w.producer.Produce(ctx, r, func(_ *stream.Record, err error) { done(err) })
+}
+
+// Fitting is the record of a letter that came from a topic, without what would not fit on its own.
+func (e *Encoder) Fitting(l Letter) (*stream.Record, error) {
+	l.Detail, l.EventID = shorten(l.Detail), shorten(l.EventID)
+	for {
+		r, err := e.encode(l)
+		if err != nil || len(r.Key)+len(r.Value) <= fits || !l.lighten() {
+			return r, err
+		}
+	}
+}
+
+// fits is the size of a record that its topic takes in any case, whatever stands around it.
+const fits = schema.MaxDeadLetterBytes - 16<<10
+
+func (e *Encoder) encode(l Letter) (*stream.Record, error) {
+	value, err := e.codec.Append(nil, l.record(e.service))
+	if err != nil {
+		return nil, fmt.Errorf("encoding a dead letter: %w", err)
 	}
 	headers := []stream.Header{{Key: "reason", Value: []byte(l.Reason)}}
 	if l.EventID != "" {
 		headers = append(headers, stream.Header{Key: "event-id", Value: []byte(l.EventID)})
 	}
-	w.producer.Produce(ctx, &stream.Record{Topic: w.topic, Key: l.key(), Value: value, Headers: headers},
-		func(_ *stream.Record, err error) { done(err) })
+	return &stream.Record{Topic: e.topic, Key: l.key(), Value: value, Headers: headers}, nil
 }
 
 func shorten(s string) string {
