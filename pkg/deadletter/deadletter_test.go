@@ -137,3 +137,49 @@ func FuzzRead(f *testing.F) {
 		}
 	})
 }
+
+// TestALetterForATransactionFits: what does not fit would abort the transaction, again and again.
+func TestALetterForATransactionFits(t *testing.T) {
+	kafka := stream.Config{TopicPrefix: "x."}
+	topic, _ := schema.Find(schema.DeadLetters(service))
+	codec, err := avro.NewCodec(topic.Text(), 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, err := deadletter.NewEncoder(kafka, service, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := time.UnixMilli(1_800_000_000_000).UTC()
+	for _, c := range []struct {
+		name       string
+		value      int
+		header     int
+		left       string
+		incomplete bool
+	}{
+		{"as large as a record can be on its topic", schema.MaxMessageBytes, 10, "", false},
+		{"a value that is too large", 7 << 20, 10, "the value", true},
+		{"headers that are, too", 7 << 20, 7 << 20, "the list of 1 headers", true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r, err := e.Fitting(deadletter.Letter{
+				Reason: "invalid", Detail: "words", OriginTopic: "t", OriginPartition: 1, OriginOffset: 2, Key: []byte("u"), Value: randomBytes(c.value),
+				Headers: []stream.Header{{Key: "h", Value: randomBytes(c.header)}}, AppendedAt: at, FirstAttemptAt: at, LastAttemptAt: at,
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if size := len(r.Value) + len(r.Key); size >= schema.MaxDeadLetterBytes || r.Topic != "x."+topic.Name {
+				t.Errorf("%d bytes to %s", size, r.Topic)
+			}
+			l, err := deadletter.Read(codec, r.Value)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if l.Incomplete() != c.incomplete || !strings.Contains(l.Detail, c.left) || (len(l.Value) == c.value) == c.incomplete {
+				t.Errorf("%d bytes of value, %q", len(l.Value), l.Detail)
+			}
+		})
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 	"unicode/utf8"
 
 	"github.com/sluicehq/sluice/pkg/avro"
@@ -44,6 +45,8 @@ const (
 	largest = 512 << 10
 	// longestFold is how many records become one for Braze at most: it names each of them.
 	longestFold = 500
+	// skew is how far a source's clock may be ahead of the record's stamp.
+	skew = 5 * time.Minute
 )
 
 // serve takes in what concerns a customer and writes what comes of it.
@@ -139,6 +142,9 @@ func (t *turn) profile(ctx context.Context, r *stream.Record) (cause event.Cause
 	}
 	if p.Source == supportSource || p.Source == commerceSource {
 		return cause, refused("invalid", "source: "+p.Source+" is what is made here"), nil
+	}
+	if limit := r.Timestamp.Add(skew); p.OccurredAt.After(limit) {
+		p.OccurredAt = r.Timestamp.UTC() // a clock that is ahead would win until time has caught up with it
 	}
 	t.subscriptions(&p)
 	if no := t.s.fields.Profile.Apply(&t.user.profile, &p, t.placeOf(r)); no != nil {

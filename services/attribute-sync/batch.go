@@ -31,7 +31,6 @@ type batch struct {
 	byKey  map[place]int // index of shares
 	user   user          // whose turn it is
 	tally  tally
-	buf    []byte
 }
 
 // place names a customer: the same key may stand in two partitions, if two producers place it differently.

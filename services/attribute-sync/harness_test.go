@@ -209,7 +209,8 @@ func (s *scene) produce(records ...*stream.Record) {
 	}
 }
 
-var noon = time.Now().UTC().Truncate(time.Hour)
+// noon is what the tests' clocks count from: yesterday, so that none of them is ahead.
+var noon = time.Now().UTC().Truncate(time.Hour).Add(-24 * time.Hour)
 
 // profile is a change of crm's to a user's profile, made at a minute.
 func (s *scene) profile(user, id string, minute int, set string) *stream.Record {

@@ -100,6 +100,17 @@ func TestAStaleWriteLosesAndIsExplained(t *testing.T) {
 	})
 }
 
+func TestAClockThatIsAheadDoesNotWinForEver(t *testing.T) {
+	onBoth(t, func(t *testing.T, s *scene) {
+		r := s.start()
+		in2099 := s.change(&event.Profile{ID: "1", User: event.User{ExternalID: "u"}, Set: []byte(`{"city":"Wien"}`), Source: "till", OccurredAt: noon.AddDate(73, 0, 0), ReceivedAt: noon})
+		s.one(r, in2099)
+		now := s.change(&event.Profile{ID: "2", User: event.User{ExternalID: "u"}, Set: []byte(`{"city":"Graz"}`), Source: "crm", OccurredAt: time.Now().Add(time.Second), ReceivedAt: noon})
+		s.one(r, now)
+		expect(t, "told", []string{`u {"city":"Wien"}`, `u {"city":"Graz"}`}, told(s.updates(2)))
+	})
+}
+
 func TestWhatBrazeWouldNotTakeIsADeadLetter(t *testing.T) {
 	onBoth(t, func(t *testing.T, s *scene) {
 		r := s.start()
@@ -215,9 +226,8 @@ func TestOrdersLeaveTheirTraceOnTheProfile(t *testing.T) {
 func TestABillingSystemsOwnWordCountsByItsTime(t *testing.T) {
 	onBoth(t, func(t *testing.T, s *scene) {
 		r := s.start()
-		yesterday := noon.Add(-24 * time.Hour)
-		failed := &event.Commerce{ID: "f", User: event.User{ExternalID: "u"}, Type: event.PaymentFailed, Source: "stripe", OccurredAt: yesterday, ReceivedAt: noon}
-		paid := &event.Profile{ID: "p", User: event.User{ExternalID: "u"}, Set: []byte(`{"billing_status":"active"}`), Source: "stripe", OccurredAt: yesterday.Add(time.Second), ReceivedAt: noon}
+		failed := &event.Commerce{ID: "f", User: event.User{ExternalID: "u"}, Type: event.PaymentFailed, Source: "stripe", OccurredAt: noon, ReceivedAt: noon}
+		paid := &event.Profile{ID: "p", User: event.User{ExternalID: "u"}, Set: []byte(`{"billing_status":"active"}`), Source: "stripe", OccurredAt: noon.Add(time.Second), ReceivedAt: noon}
 		s.one(r, s.order(failed), s.change(paid))
 		expect(t, "told", []string{`u {"billing_status":"past_due"}`, `u {"billing_status":"active"}`}, told(s.updates(2)))
 	})
