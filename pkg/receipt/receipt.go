@@ -27,9 +27,12 @@ type Receipt struct {
 	// PartsDone is how many of the things that the record asks for Braze had taken by then; 0 where it
 	// asks for one, or none is done.
 	PartsDone int
+	// Source is the system that the record comes from, within which its event id is unique; empty where
+	// there is none, or it is not known.
+	Source string
 }
 
-// Append appends the record of version 2, header included; id is the id of that version's schema in
+// Append appends the record of version 3, header included; id is the id of that version's schema in
 // the registry.
 func (r *Receipt) Append(dst []byte, id int) []byte {
 	dst = avro.AppendHeader(dst, id)
@@ -47,10 +50,11 @@ func (r *Receipt) Append(dst []byte, id int) []byte {
 	dst = avro.AppendOptLong(dst, r.Latency.Milliseconds(), r.RequestID != "")
 	dst = avro.AppendLong(dst, int64(r.Attempts))
 	dst = avro.AppendTime(dst, r.SettledAt)
-	return avro.AppendOptLong(dst, int64(r.PartsDone), r.PartsDone > 0)
+	dst = avro.AppendOptLong(dst, int64(r.PartsDone), r.PartsDone > 0)
+	return avro.AppendOptString(dst, r.Source)
 }
 
-// Read reads a record's value, written with version 1 or 2. The receipt aliases it.
+// Read reads a record's value, written with version 1, 2 or 3. The receipt aliases it.
 func Read(value []byte) (Receipt, error) {
 	var r Receipt
 	_, body, err := avro.Split(value)
@@ -78,6 +82,9 @@ func Read(value []byte) (Receipt, error) {
 	r.SettledAt = in.Time("settled_at")
 	if in.More() && in.Present("parts_done") { // version 1 ends before it
 		r.PartsDone = int(in.Long("parts_done"))
+	}
+	if in.More() { // and version 2 before this
+		r.Source = in.OptString("source")
 	}
 	if err := in.Err(); err != nil {
 		return r, err

@@ -16,7 +16,7 @@ import (
 
 func delivered() receipt.Receipt {
 	return receipt.Receipt{
-		EventID: "e-1", UserID: "crm-1001", Topic: "customer.events", Partition: 3, Offset: 4711,
+		EventID: "e-1", UserID: "crm-1001", Source: "shop", Topic: "customer.events", Partition: 3, Offset: 4711,
 		Outcome:  outcome.Outcome{Kind: outcome.Delivered},
 		Endpoint: "/users/track", Status: 201, RequestID: "abc-1", Latency: 42 * time.Millisecond,
 		Attempts: 1, SettledAt: time.UnixMilli(1_800_000_000_123).UTC(),
@@ -40,15 +40,18 @@ func TestReceiptsSurviveTheWire(t *testing.T) {
 	}
 }
 
-func TestReceiptsOfVersion1AreRead(t *testing.T) {
+func TestReceiptsOfEarlierVersionsAreRead(t *testing.T) {
 	want := delivered()
+	want.Source = ""
 	value := want.Append(nil, 9)
-	got, err := receipt.Read(value[:len(value)-1]) // without the null of parts_done
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("(-want +got)\n%s", diff)
+	for version, text := range map[int][]byte{1: value[:len(value)-2], 2: value[:len(value)-1]} { // without the nulls at the end
+		got, err := receipt.Read(text)
+		if err != nil {
+			t.Fatalf("version %d: %v", version, err)
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("version %d (-want +got)\n%s", version, diff)
+		}
 	}
 }
 
@@ -70,7 +73,7 @@ func TestGoavroReadsReceipts(t *testing.T) {
 		"outcome": "delivered", "reason": nil, "detail": nil,
 		"endpoint": some("string", "/users/track"), "http_status": some("int", int32(201)),
 		"request_id": some("string", "abc-1"), "latency_ms": some("long", int64(42)),
-		"attempts": int32(1), "settled_at": r.SettledAt, "parts_done": nil,
+		"attempts": int32(1), "settled_at": r.SettledAt, "parts_done": nil, "source": some("string", "shop"),
 	}
 	if diff := cmp.Diff(want, native); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
@@ -93,7 +96,7 @@ func FuzzRead(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if again.EventID != got.EventID || again.Offset != got.Offset || again.Outcome.Kind != got.Outcome.Kind {
+		if again.EventID != got.EventID || again.Source != got.Source || again.Offset != got.Offset || again.Outcome.Kind != got.Outcome.Kind {
 			t.Fatalf("round trip: %+v, then %+v", got, again)
 		}
 	})

@@ -63,7 +63,7 @@ var topics = []Topic{
 	},
 	{
 		Name: SupportCases, RecordType: SupportCases, Retention: 7 * day, Public: true,
-		WrittenBy: "ingest, upstream producers", ReadBy: "attribute-sync",
+		WrittenBy: "ingest, upstream producers", ReadBy: "attribute-sync, braze-sender",
 		Doc: "What happened to customers' support cases: opened, escalated, resolved, rated.",
 	},
 	{

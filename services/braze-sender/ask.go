@@ -29,21 +29,13 @@ func (s *Sender) ask(d *drafts, r routes.Record, a *routes.Action) error {
 		return s.askCall(d, a, &braze.CanvasTrigger{CanvasID: a.ID, Recipients: []braze.Recipient{recipient(r, a)}})
 	case routes.Transactional:
 		return s.askCall(d, a, &braze.TransactionalMessage{
-			CampaignID: a.ID, ExternalSendID: a.ExternalSendID, Properties: a.Properties, User: target(userOf(r)).User,
+			CampaignID: a.ID, ExternalSendID: a.ExternalSendID, Properties: a.Properties, User: target(r.User()).User,
 		})
 	case routes.Subscription:
-		return s.askSubscription(d, userOf(r), a)
+		return s.askSubscription(d, r.User(), a)
 	case routes.Skip:
 	}
 	return fmt.Errorf("route %s: there is no way to do %q", a.Route, a.Kind)
-}
-
-// userOf is whom a record concerns.
-func userOf(r routes.Record) *event.User {
-	if r.Commerce != nil {
-		return &r.Commerce.User
-	}
-	return &r.Event.User
 }
 
 // track is the line of /users/track with the action's priority.
@@ -51,12 +43,11 @@ func (s *Sender) track(a *routes.Action) *line { return s.lines.track[rank(a.Pri
 
 func (s *Sender) askEvent(d *drafts, r routes.Record, a *routes.Action) error {
 	var e event.Event
-	switch {
-	case r.Event != nil:
+	if r.Event != nil {
 		e = *r.Event
-	default:
-		c := r.Commerce
-		e = event.Event{User: c.User, OccurredAt: c.OccurredAt, AppID: c.AppID}
+	} else {
+		e.User = *r.User()
+		e.OccurredAt, e.AppID = r.When()
 	}
 	if !a.AsIs {
 		e.Name, e.Properties = a.Name, a.Properties
@@ -78,7 +69,7 @@ func (s *Sender) addEvent(d *drafts, e *event.Event, a *routes.Action) {
 }
 
 func (s *Sender) askAttributes(d *drafts, u *event.User, object []byte, a *routes.Action) error {
-	attributes, err := parseAttributes(object, *u)
+	attributes, merge, err := parseAttributes(object, *u)
 	if err != nil {
 		return fmt.Errorf("attributes: %w", err)
 	}
@@ -86,9 +77,9 @@ func (s *Sender) askAttributes(d *drafts, u *event.User, object []byte, a *route
 		return nil
 	}
 	d.parts = append(d.parts, part{
-		line: s.track(a), array: braze.Attributes, attributes: attributes, alias: onlyAlias(u),
+		line: s.track(a), array: braze.Attributes, attributes: attributes, alias: onlyAlias(u), merge: merge,
 		object:     d.object(func(dst []byte) []byte { return appendUser(append(dst, '{'), u) }),
-		repeatable: !slices.ContainsFunc(attributes, func(a attribute) bool { return a.operator }),
+		repeatable: !slices.ContainsFunc(attributes, func(a attribute) bool { return a.grows }),
 		park:       s.park(a.InDoubt),
 	})
 	return nil
@@ -114,12 +105,8 @@ func (s *Sender) askPurchase(d *drafts, r routes.Record, a *routes.Action) error
 	p := commerce.Purchase{
 		ProductID: a.ProductID, Currency: a.Currency, Price: event.Money(a.Price), Quantity: int64(a.Quantity), Properties: a.Properties,
 	}
-	if r.Commerce != nil {
-		p.Time, p.AppID = r.Commerce.OccurredAt, r.Commerce.AppID
-	} else {
-		p.Time, p.AppID = r.Event.OccurredAt, r.Event.AppID
-	}
-	u := userOf(r)
+	p.Time, p.AppID = r.When()
+	u := r.User()
 	d.parts = append(d.parts, part{
 		line: s.track(a), array: braze.Purchases, park: s.park(a.InDoubt),
 		object: d.object(func(dst []byte) []byte {
@@ -138,7 +125,7 @@ func (s *Sender) askPurchase(d *drafts, r routes.Record, a *routes.Action) error
 
 // recipient is the user of a send.
 func recipient(r routes.Record, a *routes.Action) braze.Recipient {
-	return braze.Recipient{Target: target(userOf(r)), Properties: a.Properties}
+	return braze.Recipient{Target: target(r.User()), Properties: a.Properties}
 }
 
 // target is the user as calls name one, by the strongest identifier there is. Of several who share an

@@ -83,6 +83,9 @@ func (f *flight) encodeAttributes(r span) {
 		if p.alias {
 			f.body = append(f.body, createAlias...)
 		}
+		if p.merge { // it has not folded
+			f.body = append(f.body, `,"_merge_objects":true`...)
+		}
 		f.body = append(f.body, "},"...)
 		i = end
 	}

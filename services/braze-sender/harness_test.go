@@ -200,7 +200,7 @@ func newSceneOf(t *testing.T, partitions int32) *scene {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.ids, err = topics.Prepare(t.Context(), s.config.Kafka, reg, schema.CustomerEvents, schema.CommerceEvents, schema.BrazeDeliveries, schema.DeadLetters(brazesender.Name))
+	s.ids, err = topics.Prepare(t.Context(), s.config.Kafka, reg, schema.CustomerEvents, schema.CommerceEvents, schema.BrazeAttributes, schema.SupportCases, schema.BrazeDeliveries, schema.DeadLetters(brazesender.Name))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -226,6 +226,12 @@ func (s *scene) start(t *testing.T) *running {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return work(t, p, svc)
+}
+
+// work has a sender run until it is drained, or the test ends.
+func work(t *testing.T, p *daemon.Process, svc daemon.Service) *running {
+	t.Helper()
 	ctx, stop := context.WithCancel(t.Context())
 	r := &running{p, p.Metrics, stop, make(chan error, 1)}
 	go func() { r.result <- svc.Run(ctx) }()
@@ -309,6 +315,39 @@ func (s *scene) produceCommerce(t *testing.T, events ...event.Commerce) {
 		})
 	}
 	s.produceRaw(t, records...)
+}
+
+// produceUpdates writes to braze.attributes.
+func (s *scene) produceUpdates(t *testing.T, updates ...event.Update) {
+	t.Helper()
+	var records []*stream.Record
+	for i := range updates {
+		records = append(records, s.updateRecord(&updates[i]))
+	}
+	s.produceRaw(t, records...)
+}
+
+// produceCases writes to support.cases.
+func (s *scene) produceCases(t *testing.T, cases ...event.Case) {
+	t.Helper()
+	var records []*stream.Record
+	for i := range cases {
+		records = append(records, &stream.Record{
+			Topic: s.config.Kafka.Topic(schema.SupportCases), Key: []byte(cases[i].User.Key()), Value: avro.AppendCase(nil, s.ids[schema.SupportCases], &cases[i]),
+		})
+	}
+	s.produceRaw(t, records...)
+}
+
+// updateRecord is an update's record with headers in pairs.
+func (s *scene) updateRecord(u *event.Update, headers ...string) *stream.Record {
+	r := &stream.Record{
+		Topic: s.config.Kafka.Topic(schema.BrazeAttributes), Key: []byte(u.User.Key()), Value: avro.AppendUpdate(nil, s.ids[schema.BrazeAttributes], u),
+	}
+	for i := 0; i < len(headers); i += 2 {
+		r.Headers = append(r.Headers, stream.Header{Key: headers[i], Value: []byte(headers[i+1])})
+	}
+	return r
 }
 
 // place is a record's place on its topic.

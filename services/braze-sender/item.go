@@ -11,6 +11,9 @@ import (
 type item struct {
 	delivery stream.Delivery
 	id       string // of the event; aliases the delivery's value
+	source   string // within which the id is unique; likewise
+	feed     feed
+	identity identity // zero where nothing can repeat it, or nobody minds
 	parts    []part
 	order    *order // of a commerce event that is about one
 	next     *item
@@ -21,6 +24,10 @@ type item struct {
 	blame    uint8  // times that its request failed with 5xx while others went well
 	alone    bool   // not to be folded again: Braze refused a folded object
 	reported bool   // a deferred receipt has been written
+
+	again     bool // an earlier one with its identity is, or was when it came, on its way
+	replayed  bool // somebody had it sent once more, on purpose
+	delivered bool // Braze has all of it; whose request carried it says so
 }
 
 // part is one thing that a record asks of Braze: one object of a request.
@@ -34,6 +41,7 @@ type part struct {
 	park       bool        // given up, rather than perhaps doubled, when nobody knows whether Braze has it
 	repeatable bool        // Braze ends in the same state however often it gets the part
 	alias      bool        // the user is known by an alias alone
+	merge      bool        // objects among the attributes are laid over those that are there
 }
 
 // left are the parts that are still to be sent.
@@ -41,7 +49,7 @@ func (it *item) left() []part { return it.parts[it.done:] }
 
 // size bounds the bytes of the part in a request from above.
 func (p *part) size() int {
-	n := len(p.object) + 32
+	n := len(p.object) + 64
 	for _, a := range p.attributes {
 		n += 6*len(a.key) + len(a.value) + 4 // a character takes at most six bytes when escaped
 	}

@@ -181,6 +181,10 @@ func (l *lane) push(it *item, now time.Time) {
 	u.push(it)
 	switch u.state {
 	case idle:
+		if l.sift(u, now); u.first == nil {
+			l.rest(u, now)
+			return
+		}
 		l.wakeUp(u)
 		l.markReady(u, now)
 	case ready:
@@ -216,6 +220,7 @@ func (l *lane) markReady(u *user, now time.Time) {
 // rest puts a user where it belongs after a request, or after a wait.
 func (l *lane) rest(u *user, now time.Time) {
 	u.forget(now)
+	l.sift(u, now)
 	switch {
 	case u.first != nil && u.notBefore.After(now):
 		u.state = waiting
@@ -228,6 +233,13 @@ func (l *lane) rest(u *user, now time.Time) {
 	default:
 		u.state = idle
 		l.retire(u)
+	}
+}
+
+// sift ends the repeats at the head of a user's queue: whatever they repeat has come to its end.
+func (l *lane) sift(u *user, now time.Time) {
+	for u.first != nil && u.first.again && l.s.window.judge(u.first) {
+		l.s.settler.settle(u.pop(), duplicate, answer{at: now})
 	}
 }
 
@@ -395,6 +407,8 @@ func (l *lane) room(ln *line) int {
 	switch ln.priority {
 	case routes.Urgent:
 		return all
+	case routes.Profile:
+		return max(1, all-all/8)
 	case routes.Backfill:
 		return max(1, all-all/4)
 	case routes.Live:

@@ -46,15 +46,17 @@ type pool struct {
 }
 
 // priorities is how many there are.
-const priorities = 3
+const priorities = 4
 
 // rank orders priorities, the most urgent first.
 func rank(p routes.Priority) int {
 	switch p {
 	case routes.Urgent:
 		return 0
-	case routes.Backfill:
+	case routes.Profile:
 		return 2
+	case routes.Backfill:
+		return 3
 	case routes.Live:
 	}
 	return 1
@@ -106,7 +108,7 @@ func newLines(c braze.Config, o Options) *lines {
 	for _, e := range braze.Endpoints() {
 		ls.outlets[e] = &outlet{endpoint: e, pool: ls.pools[e.Pool]}
 	}
-	for _, priority := range []routes.Priority{routes.Urgent, routes.Live, routes.Backfill} {
+	for _, priority := range []routes.Priority{routes.Urgent, routes.Live, routes.Profile, routes.Backfill} {
 		ln := &line{
 			outlet: ls.outlets[braze.UsersTrack], arrays: true, path: braze.UsersTrack.Path, priority: priority,
 			most: c.MaxObjects, perUser: c.MaxObjects, bytes: braze.MaxBody,

@@ -9,6 +9,7 @@ import (
 	"github.com/sluicehq/sluice/pkg/event"
 	"github.com/sluicehq/sluice/pkg/outcome"
 	"github.com/sluicehq/sluice/pkg/stream"
+	"github.com/sluicehq/sluice/pkg/table"
 )
 
 // metrics state the law: accepted = delivered + skipped + refused + held, where accepted and held
@@ -74,6 +75,24 @@ func (m *metrics) watch(stats func() stream.Stats) {
 			return 0
 		}
 		return time.Since(s.Oldest).Seconds()
+	})
+}
+
+// watchWindow exports what is known of what was delivered.
+func (m *metrics) watchWindow(stats func() table.ViewStats, r *restore) {
+	gauge := func(name, help string, value func() float64) {
+		m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "sluice_sender_dedup_" + name, Help: help}, value))
+	}
+	gauge("entries", "Delivered records of which a repeat would be known.", func() float64 { return float64(stats().Entries) })
+	gauge("filter_bytes", "Memory for knowing at once that a record is no repeat.", func() float64 { return float64(stats().FilterBytes) })
+	gauge("restore_seconds", "Time that reading the receipts took when partitions came last.", func() float64 {
+		return time.Duration(r.took.Load()).Seconds()
+	})
+	gauge("restoring", "1 while partitions wait for their receipts to be read.", func() float64 {
+		if r.waiting.Load() {
+			return 1
+		}
+		return 0
 	})
 }
 

@@ -5,14 +5,13 @@ import (
 	"sync"
 	"time"
 
-	"github.com/sluicehq/sluice/pkg/avro"
-	"github.com/sluicehq/sluice/pkg/event"
 	"github.com/sluicehq/sluice/pkg/retry"
 	"github.com/sluicehq/sluice/pkg/stream"
 )
 
 // parking keeps records whose schema could not be looked up, and everything behind them in their
-// partitions, until the registry answers. What it keeps counts as held, so it is bounded as well.
+// partitions, until the registry answers; and those of partitions of which nobody knows yet what was
+// delivered. What it keeps counts as held, so it is bounded as well.
 type parking struct {
 	mu      sync.Mutex // held while records are decoded and handed to the lane
 	waiting map[*stream.Partition][]stream.Delivery
@@ -43,12 +42,17 @@ func (p *parking) forget(parts []*stream.Partition) {
 	}
 }
 
+// park parks a record, the first of its partition.
+func (p *parking) park(d stream.Delivery) {
+	if p.waiting == nil {
+		p.waiting = map[*stream.Partition][]stream.Delivery{}
+	}
+	p.waiting[d.Partition()] = []stream.Delivery{d}
+}
+
 // putAside parks a record, the first of its partition, and sees to it that somebody asks again.
 func (s *Sender) putAside(ctx context.Context, d stream.Delivery) {
-	if s.parking.waiting == nil {
-		s.parking.waiting = map[*stream.Partition][]stream.Delivery{}
-	}
-	s.parking.waiting[d.Partition()] = []stream.Delivery{d}
+	s.parking.park(d)
 	if !s.parking.asking {
 		s.parking.asking = true
 		go s.unpark(ctx)
@@ -65,27 +69,14 @@ func (s *Sender) unpark(ctx context.Context) {
 		}
 		d, ok := s.parking.any()
 		if ok { // ask without the lock, which Take needs as well
-			if err := s.learn(ctx, d); err != nil {
+			if err := s.feeds.learn(ctx, d); err != nil {
 				s.health.Set("registry", err)
 				continue
 			}
 		}
-		s.tryParked(ctx)
+		s.registryAnswers(ctx)
 		return
 	}
-}
-
-// learn asks the registry for a record's schema.
-func (s *Sender) learn(ctx context.Context, d stream.Delivery) (err error) {
-	if s.isCommerce(d) {
-		_, err = s.commerce.Decode(ctx, d.Value(), &event.Commerce{})
-	} else {
-		_, err = s.events.Decode(ctx, d.Value(), &event.Event{})
-	}
-	if _, unreadable := avro.AsUnreadable(err); unreadable {
-		return nil // that much is known now
-	}
-	return err
 }
 
 // any returns the first record of a partition that waits.
@@ -98,20 +89,34 @@ func (p *parking) any() (stream.Delivery, bool) {
 	return stream.Delivery{}, false
 }
 
-// tryParked decodes what is parked and hands it to the lane. What still cannot be looked up is parked
-// again, and somebody else asks for it.
-func (s *Sender) tryParked(ctx context.Context) {
+// registryAnswers takes up again what is parked. What still cannot be looked up is parked once more, and
+// somebody else asks for it.
+func (s *Sender) registryAnswers(ctx context.Context) {
 	s.parking.mu.Lock()
 	defer s.parking.mu.Unlock()
-	parked := s.parking.waiting
-	s.parking.waiting, s.parking.asking = nil, false
-	for _, list := range parked {
-		if err := s.lane.accept(ctx, s.decode(ctx, list)); err != nil {
-			return // the process ends; the records stay on the topic
-		}
-	}
-	if !s.parking.asking {
+	s.parking.asking = false
+	if s.unparkAll(ctx) && !s.parking.asking {
 		s.health.Set("registry", nil)
 		s.log.Info().Msg("the schema registry answers again")
 	}
+}
+
+// takeUpAgain takes up what is parked for another reason than the registry.
+func (s *Sender) takeUpAgain(ctx context.Context) {
+	s.parking.mu.Lock()
+	defer s.parking.mu.Unlock()
+	s.unparkAll(ctx)
+}
+
+// unparkAll decodes what is parked and hands it to the lane. It reports false when the process ends: the
+// records stay on the topic. The caller holds the lock.
+func (s *Sender) unparkAll(ctx context.Context) bool {
+	parked := s.parking.waiting
+	s.parking.waiting = nil
+	for _, list := range parked {
+		if err := s.lane.accept(ctx, s.decode(ctx, list)); err != nil {
+			return false
+		}
+	}
+	return true
 }

@@ -163,6 +163,9 @@ func (u *user) share(loads []load, ln *line, r *room, now, calm time.Time) (_ []
 	highest := braze.Attributes
 	left := r.perUser
 	for it := u.first; it != nil; it = u.first {
+		if it.again && len(loads) > mine {
+			return loads, orderEnds, until // what it may repeat is in this request
+		}
 		left0 := it.left()
 		n := 0
 		for n < len(left0) && left0[n].line == ln && (n == 0 || ln.arrays && left0[n].array >= max(left0[n-1].array, braze.Events)) {
@@ -211,7 +214,7 @@ func (u *user) share(loads []load, ln *line, r *room, now, calm time.Time) (_ []
 
 // foldable reports whether an item's attributes may join those of loads right before it in one object
 // with the same effect as all of them in turn: plain values fold, the newest winning; an operator
-// builds on what was there and folds with nothing of the same key.
+// builds on what was there and folds with nothing of the same key; what is merged folds with nothing.
 func foldable(folded []load, it *item) bool {
 	mine := &it.left()[0]
 	for _, earlier := range folded {
@@ -219,7 +222,7 @@ func foldable(folded []load, it *item) bool {
 		if theirs == nil {
 			continue
 		}
-		if it.alone || earlier.alone || !bytes.Equal(theirs.object, mine.object) {
+		if it.alone || earlier.alone || mine.merge || theirs.merge || !bytes.Equal(theirs.object, mine.object) {
 			return false
 		}
 		for _, y := range theirs.attributes {

@@ -25,11 +25,11 @@ func record(t *testing.T, ln *line, name, attributes string, hasEvent bool) *ite
 	it := &item{id: name}
 	if attributes != "" {
 		user := event.User{ExternalID: "u"}
-		list, err := parseAttributes([]byte(attributes), user)
+		list, merge, err := parseAttributes([]byte(attributes), user)
 		if err != nil {
 			t.Fatal(err)
 		}
-		it.parts = append(it.parts, part{line: ln, array: braze.Attributes, attributes: list, object: appendUser([]byte{'{'}, &user)})
+		it.parts = append(it.parts, part{line: ln, array: braze.Attributes, attributes: list, merge: merge, object: appendUser([]byte{'{'}, &user)})
 	}
 	if hasEvent {
 		it.parts = append(it.parts, part{line: ln, array: braze.Events, object: []byte(`{"event":"` + name + `"}`)})
@@ -63,6 +63,8 @@ func TestShareNeverRearrangesAUser(t *testing.T) {
 		{"plain attribute sets fold", []rec{{`{"plan":1}`, false}, {`{"plan":2,"city":"Wien"}`, false}, {"", true}}, []string{"1", "2", "3"}, allTaken},
 		{"an operator on a key that is set before it waits", []rec{{`{"visits":1}`, false}, {`{"visits":{"inc":1}}`, false}}, []string{"1"}, orderEnds},
 		{"a plain value behind an operator of the same key folds over it", []rec{{`{"visits":{"inc":1}}`, false}, {`{"visits":7}`, false}}, []string{"1", "2"}, allTaken},
+		{"what is merged waits: beside it others would be merged as well", []rec{{`{"plan":1}`, false}, {`{"_merge_objects":true,"home":{"zip":1}}`, false}}, []string{"1"}, orderEnds},
+		{"and so does what comes after it", []rec{{`{"_merge_objects":true,"home":{"zip":1}}`, false}, {`{"plan":1}`, false}}, []string{"1"}, orderEnds},
 		{"an operator is held to every record of the fold, not only the last", []rec{{`{"visits":1}`, false}, {`{"city":"Wien"}`, false}, {`{"visits":{"inc":1}}`, false}}, []string{"1", "2"}, orderEnds},
 	}
 	for _, c := range cases {

@@ -3,6 +3,7 @@ package brazesender
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -20,12 +21,15 @@ var send = outcome.Outcome{}
 
 // drafts is what the items of one Take are made in: their parts and the bytes of their objects.
 type drafts struct {
-	now      time.Time
-	event    event.Event    // the record at hand
-	commerce event.Commerce // likewise, one of commerce.events
-	notes    notes          // likewise
-	parts    []part
-	bytes    []byte
+	now         time.Time
+	event       event.Event    // the record at hand
+	commerce    event.Commerce // likewise, one of commerce.events
+	update      event.Update   // likewise, one of braze.attributes
+	supportCase event.Case     // likewise, one of support.cases
+	notes       notes          // likewise
+	parts       []part
+	bytes       []byte
+	scratch     []byte // for hashing
 }
 
 // newDrafts makes room for the records that are lent.
@@ -88,6 +92,19 @@ func (s *Sender) routeCommerce(it *item, d *drafts) outcome.Outcome {
 	return what
 }
 
+// routeCase is route for a support case: what follows from it is told by braze.attributes, so that nothing is
+// sent of it but what a route wants at once.
+func (s *Sender) routeCase(it *item, d *drafts) outcome.Outcome {
+	c := &d.supportCase
+	if refusal := checkUser(c.ID, &c.User); refusal != nil {
+		return *refusal
+	}
+	if c.OccurredAt.After(d.now) {
+		c.OccurredAt = d.now
+	}
+	return s.plan(it, d, routes.Record{Case: c, Backfill: d.notes.backfill})
+}
+
 var integrationDisabled = outcome.Outcome{Kind: outcome.Skipped, Reason: "integration_disabled", Detail: "the source asked that Braze should not see this event"}
 
 // notes are what a record's headers say of how it is to be treated.
@@ -124,7 +141,11 @@ func (s *Sender) plan(it *item, d *drafts, r routes.Record) outcome.Outcome {
 		return outcome.Outcome{Kind: outcome.Refused, Reason: routes.ReasonFailed, Detail: err.Error()}
 	}
 	if actions[0].Kind == routes.Skip {
-		return outcome.Outcome{Kind: outcome.Skipped, Reason: routes.ReasonSkipped, Detail: actions[0].Reason}
+		reason := routes.ReasonSkipped
+		if actions[0].Route == "" {
+			reason = routes.ReasonUnrouted
+		}
+		return outcome.Outcome{Kind: outcome.Skipped, Reason: reason, Detail: actions[0].Reason}
 	}
 	from := len(d.parts)
 	for i := range actions {
@@ -134,6 +155,9 @@ func (s *Sender) plan(it *item, d *drafts, r routes.Record) outcome.Outcome {
 		}
 	}
 	it.parts = d.parts[from:len(d.parts):len(d.parts)]
+	if len(it.parts) == 0 {
+		return nothingToSend
+	}
 	for i := range it.parts {
 		if p := &it.parts[i]; p.size() > p.line.bytes-1024 {
 			return invalid("record", fmt.Sprintf("it may need more than the %d bytes of a request", p.line.bytes))
@@ -210,32 +234,45 @@ type attribute struct {
 	key      string
 	value    []byte
 	operator bool // an object such as {"inc": 1} that builds on the value Braze has
+	grows    bool // likewise, with another end each time that it is applied
 }
 
-// parseAttributes takes a valid attributes object apart.
-func parseAttributes(object []byte, user event.User) ([]attribute, error) {
+// mergeObjects is the name of a flag beside attributes: objects are laid over those that are there
+// (braze-docs: nested_custom_attribute_support).
+const mergeObjects = "_merge_objects"
+
+// parseAttributes takes a valid attributes object apart. With merge their objects build on what is there.
+func parseAttributes(object []byte, user event.User) (list []attribute, merge bool, err error) {
 	d := jsontext.NewDecoder(bytes.NewBuffer(object), jsontext.AllowDuplicateNames(true))
 	if _, err := d.ReadToken(); err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	identifier := secondary(user)
-	var list []attribute
 	for d.PeekKind() == '"' {
 		tok, err := d.ReadToken()
 		if err != nil {
-			return nil, err
+			return nil, false, err
 		}
 		key := tok.String()
 		if key == identifier {
-			return nil, fmt.Errorf("%s identifies this user and cannot be set beside it", key)
+			return nil, false, fmt.Errorf("%s identifies this user and cannot be set beside it", key)
 		}
 		value, err := d.ReadValue()
 		if err != nil {
-			return nil, err
+			return nil, false, err
 		}
-		list = append(list, attribute{key: key, value: bytes.Clone(value), operator: isOperator(value)})
+		if key == mergeObjects {
+			if merge = value.Kind() == 't'; !merge && value.Kind() != 'f' {
+				return nil, false, fmt.Errorf("%s: true or false", key)
+			}
+			continue
+		}
+		list = append(list, attribute{key: key, value: bytes.Clone(value), operator: mentions(value, operators), grows: mentions(value, growing)})
 	}
-	return list, nil
+	for i := range list {
+		list[i].operator = list[i].operator || merge && jsontext.Value(list[i].value).Kind() == '{'
+	}
+	return list, merge, nil
 }
 
 // secondary is the profile field that identifies a user who has no stronger identifier.
@@ -251,17 +288,15 @@ func secondary(u event.User) string {
 }
 
 // operators are the members by which Braze tells an update of a value from a new value
-// (braze-docs: user_attributes_object, array_of_objects).
-var operators = []string{"inc", "add", "remove", "$add", "$remove", "$update"}
+// (braze-docs: user_attributes_object, array_of_objects). Those that are growing do not end in the same
+// state when they are repeated; of the others it is our reading, not Braze's word.
+var (
+	operators = [][]byte{[]byte(`"inc"`), []byte(`"add"`), []byte(`"remove"`), []byte(`"$add"`), []byte(`"$remove"`), []byte(`"$update"`)}
+	growing   = [][]byte{[]byte(`"inc"`), []byte(`"$add"`)}
+)
 
-func isOperator(value jsontext.Value) bool {
-	if value.Kind() != '{' {
-		return false
-	}
-	for _, op := range operators {
-		if bytes.Contains(value, []byte(`"`+op+`"`)) {
-			return true // a nested object that merely has such a name is treated with the same care
-		}
-	}
-	return false
+// mentions reports whether a value is an object with one of the names in it. A nested object that merely
+// has such a name is treated with the same care.
+func mentions(value jsontext.Value, names [][]byte) bool {
+	return value.Kind() == '{' && slices.ContainsFunc(names, func(name []byte) bool { return bytes.Contains(value, name) })
 }

@@ -1,4 +1,4 @@
-// Package brazesender takes customers' events from Kafka to Braze.
+// Package brazesender takes customers' events, and what differs in their profiles, from Kafka to Braze.
 //
 // One record's way: [Sender.Take] decodes it and decides with route whether it is sent at all; the
 // lane queues it behind the other records of its user; once that user has no request under way and a
@@ -21,12 +21,14 @@ import (
 
 	"github.com/sluicehq/sluice/pkg/avro"
 	"github.com/sluicehq/sluice/pkg/braze"
+	"github.com/sluicehq/sluice/pkg/config"
 	"github.com/sluicehq/sluice/pkg/daemon"
 	"github.com/sluicehq/sluice/pkg/deadletter"
 	"github.com/sluicehq/sluice/pkg/quota"
 	"github.com/sluicehq/sluice/pkg/registry"
 	"github.com/sluicehq/sluice/pkg/schema"
 	"github.com/sluicehq/sluice/pkg/stream"
+	"github.com/sluicehq/sluice/pkg/table"
 	"github.com/sluicehq/sluice/pkg/topics"
 	"github.com/sluicehq/sluice/services/braze-sender/routes"
 )
@@ -40,6 +42,7 @@ type Config struct {
 
 	Kafka    stream.Config   `yaml:"kafka"`
 	Registry registry.Config `yaml:"registry"`
+	State    table.Config    `yaml:"state"`
 	Braze    braze.Config    `yaml:"braze"`
 	Sender   Options         `yaml:"sender"`
 }
@@ -60,6 +63,9 @@ type Options struct {
 	RoutesFile string `yaml:"routes_file" env:"ROUTES_FILE" doc:"YAML file of routes: which record becomes what; everything as it is when empty"`
 	// OrderWait is for refunds and cancellations that overtook their order on the way to the topic.
 	OrderWait time.Duration `yaml:"order_wait" env:"BRAZE_ORDER_WAIT" default:"1m" min:"0s" max:"1h" doc:"longest wait of a refund or cancellation for an order that has not been seen"`
+	// DedupWindow costs a local copy of as many receipts, which a new owner of a partition reads first. It
+	// counts from the delivery. It cannot be longer than receipts are kept, which is 7 days.
+	DedupWindow time.Duration `yaml:"dedup_window" env:"DEDUP_WINDOW" default:"24h" min:"0s" max:"168h" doc:"how long a record is skipped that tells of one that was delivered: of the same customer, with the same source and id; 0 sends it again, else a minute at least"`
 	// Bulk is a beta of Braze's that has to be enabled for the account.
 	Bulk       bool  `yaml:"bulk" env:"BRAZE_BULK" default:"false" doc:"send backfill to /users/track/bulk, where Braze has enabled it"`
 	Rates      Rates `yaml:"rates"`
@@ -78,26 +84,33 @@ type Rates struct {
 	Bulk          quota.Rate `yaml:"bulk" env:"BRAZE_RATE_BULK" default:"50/1s" doc:"requests to /users/track/bulk"`
 }
 
+// Validate reports what cannot be.
+func (o Options) Validate() error {
+	if o.DedupWindow > 0 && o.DedupWindow < time.Minute {
+		return config.Problem{Field: "dedup_window", Value: o.DedupWindow.String(), Allowed: "0s, or a minute at least"}
+	}
+	return nil
+}
+
 // Sender is the service.
 type Sender struct {
-	config   Config
-	log      zerolog.Logger
-	health   *daemon.Health
-	metrics  *metrics
-	events   *avro.EventDecoder
-	commerce *avro.CommerceDecoder
-	routes   *routes.Table
+	config  Config
+	log     zerolog.Logger
+	health  *daemon.Health
+	metrics *metrics
+	feeds   feeds
+	routes  *routes.Table
 
-	commerceTopic string // on the cluster
-	client        *braze.Client
-	lines         *lines
-	lane          *lane
-	settler       *settler
-	recall        recall
-	parking       parking
-	requestIDs    requestIDs
-	stopped       string // what readiness was told of Braze; the lane's goroutine owns it
-	flowing       bool   // likewise, of Kafka
+	client     *braze.Client
+	lines      *lines
+	lane       *lane
+	settler    *settler
+	recall     recall
+	window     *window // nil where nobody minds repeats
+	parking    parking
+	requestIDs requestIDs
+	stopped    string // what readiness was told of Braze; the lane's goroutine owns it
+	flowing    bool   // likewise, of Kafka
 
 	consumer *stream.Consumer
 	closers  []func()
@@ -116,7 +129,7 @@ func Open(ctx context.Context, c Config, p *daemon.Process) (daemon.Service, err
 	if c.Kafka.ClientID == "" {
 		c.Kafka.ClientID = Name
 	}
-	ids, err := topics.Prepare(ctx, c.Kafka, reg, schema.CustomerEvents, schema.CommerceEvents, schema.BrazeDeliveries, schema.DeadLetters(Name))
+	ids, err := topics.Prepare(ctx, c.Kafka, reg, append(feedNames[:], schema.BrazeDeliveries, schema.DeadLetters(Name))...)
 	if err != nil {
 		return nil, fmt.Errorf("preparing topics: %w", err)
 	}
@@ -136,31 +149,35 @@ func Open(ctx context.Context, c Config, p *daemon.Process) (daemon.Service, err
 		return nil, err
 	}
 	s := &Sender{
-		config:   c,
-		log:      p.Log,
-		health:   p.Health,
-		metrics:  newMetrics(p.Metrics),
-		events:   avro.NewEventDecoder(avro.FromRegistry(reg)),
-		commerce: avro.NewCommerceDecoder(avro.FromRegistry(reg)),
-		routes:   table,
+		config:  c,
+		log:     p.Log,
+		health:  p.Health,
+		metrics: newMetrics(p.Metrics),
+		feeds:   newFeeds(c.Kafka, avro.FromRegistry(reg)),
+		routes:  table,
 
-		commerceTopic: c.Kafka.Topic(schema.CommerceEvents),
-		client:        client,
-		requestIDs:    newRequestIDs(),
-		flowing:       true,
-		closers:       []func(){receipts.Close, letters.Close},
+		client:     client,
+		requestIDs: newRequestIDs(),
+		flowing:    true,
+		closers:    []func(){receipts.Close, letters.Close},
 	}
 	s.settler = &settler{
 		receipts: receipts, letters: letters,
 		topic: c.Kafka.Topic(schema.BrazeDeliveries), id: ids[schema.BrazeDeliveries],
 		metrics: s.metrics,
 	}
+	if c.Sender.DedupWindow > 0 {
+		if err := s.openWindow(); err != nil {
+			s.close()
+			return nil, err
+		}
+	}
 	s.settler.quiet.L, s.settler.ack = &s.settler.mu, s.settler.durable
 	s.lines = newLines(c.Braze, c.Sender)
 	s.lane = newLane(s)
 	s.consumer, err = stream.NewConsumer(c.Kafka, stream.ConsumerOptions{
 		Group:         c.Kafka.Group(Name),
-		Topics:        []string{c.Kafka.Topic(schema.CustomerEvents), c.Kafka.Topic(schema.CommerceEvents)},
+		Topics:        s.feeds.topics[:],
 		Receipts:      c.Kafka.Topic(schema.BrazeDeliveries),
 		ReceiptsBy:    receipts,
 		WindowRecords: c.Sender.Window,
@@ -169,6 +186,7 @@ func Open(ctx context.Context, c Config, p *daemon.Process) (daemon.Service, err
 		Log:           p.Log,
 	}, s)
 	if err != nil {
+		s.close()
 		return nil, err
 	}
 	s.metrics.watch(s.consumer.Stats)
@@ -178,14 +196,13 @@ func Open(ctx context.Context, c Config, p *daemon.Process) (daemon.Service, err
 // Run sends until the context ends, then drains: requests under way are answered, their receipts
 // written, the offsets committed. Records that are merely queued stay on the topic.
 func (s *Sender) Run(ctx context.Context) error {
-	defer func() {
-		for _, c := range s.closers {
-			c()
-		}
-	}()
+	defer s.close()
 	ctx, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
 	s.settler.failed = fail
+	if s.window != nil {
+		s.window.failed = fail
+	}
 
 	// The lane outlives the consumer: it is asked to finish while the consumer gives up partitions.
 	laneCtx, stopLane := context.WithCancel(context.WithoutCancel(ctx))
@@ -201,4 +218,11 @@ func (s *Sender) Run(ctx context.Context) error {
 		err = cause
 	}
 	return err
+}
+
+// close lets go of what Open has opened.
+func (s *Sender) close() {
+	for _, c := range s.closers {
+		c()
+	}
 }

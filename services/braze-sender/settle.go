@@ -34,6 +34,7 @@ type settler struct {
 	topic    string // of the receipts, on the cluster
 	id       int    // of their schema
 	metrics  *metrics
+	window   *window // nil where nobody minds repeats
 	failed   context.CancelCauseFunc
 	ack      func(*stream.Record, error) // durable, made a function once
 
@@ -74,6 +75,7 @@ func (s *settler) begin(n int) {
 func (s *settler) settle(it *item, what outcome.Outcome, a answer) {
 	s.begin(1)
 	s.metrics.settled(what)
+	s.window.giveUp(it)
 	if what.Kind != outcome.Refused {
 		s.write(newSheaf(1), &wayBack{}, it, what, a)
 		return
@@ -111,6 +113,7 @@ func (s *settler) settleAll(f *flight, r span, a answer) {
 	for i := r.from; i < r.to; i++ {
 		if what := f.outcomes[i]; what.Kind == outcome.Delivered || what.Kind == outcome.Skipped {
 			s.metrics.settled(what)
+			f.loads[i].delivered = what.Kind == outcome.Delivered
 			s.write(sh, &back[len(sh.slips)], f.loads[i].item, what, a)
 		}
 	}
@@ -128,6 +131,7 @@ type sheaf struct {
 type slip struct {
 	record   stream.Record
 	delivery stream.Delivery
+	item     *item // of a delivered record
 }
 
 // wayBack is a record's context, which leads the client's callback back to the slip: a closure for each
@@ -166,6 +170,9 @@ func (s *settler) write(sh *sheaf, back *wayBack, it *item, what outcome.Outcome
 	sh.bytes = s.append(sh.bytes, it, what, a)
 	sh.slips = append(sh.slips, slip{delivery: it.delivery}) // never beyond its room: others are read meanwhile
 	sl := &sh.slips[len(sh.slips)-1]
+	if what.Kind == outcome.Delivered {
+		sl.item = it
+	}
 	*back = wayBack{context.Background(), sh, sl}
 	sl.record = stream.Record{
 		Topic: s.topic, Partition: it.delivery.Partition().Number, Timestamp: a.at, Context: back,
@@ -181,6 +188,9 @@ func (s *settler) durable(r *stream.Record, err error) {
 		return
 	}
 	back := r.Context.(*wayBack)
+	if it := back.slip.item; it != nil {
+		s.window.add(it, r)
+	}
 	if settleAfterReceipt {
 		back.slip.delivery.Settle(r.Offset)
 	}
@@ -192,7 +202,7 @@ func (s *settler) durable(r *stream.Record, err error) {
 func (s *settler) append(dst []byte, it *item, what outcome.Outcome, a answer) []byte {
 	part := it.delivery.Partition()
 	r := receipt.Receipt{
-		EventID: fit(it.id), UserID: fit(it.delivery.KeyText()),
+		EventID: fit(it.id), Source: fit(it.source), UserID: fit(it.delivery.KeyText()),
 		Topic: part.Topic, Partition: part.Number, Offset: it.delivery.Offset(),
 		Outcome: what, Endpoint: a.endpoint, Status: a.status, RequestID: a.requestID, Latency: a.latency,
 		Attempts: int(it.attempts), SettledAt: a.at,

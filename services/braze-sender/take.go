@@ -6,7 +6,6 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"github.com/sluicehq/sluice/pkg/avro"
 	"github.com/sluicehq/sluice/pkg/event"
 	"github.com/sluicehq/sluice/pkg/ledger"
 	"github.com/sluicehq/sluice/pkg/outcome"
@@ -19,6 +18,7 @@ func (s *Sender) Assigned(ctx context.Context, parts []*stream.Partition) error 
 	if err != nil {
 		return err
 	}
+	s.restoreWindow(ctx, parts)
 	s.lane.calm.Store(time.Now().Add(s.config.Sender.UserSpacing).UnixNano())
 	// The replicas of this service divide Braze's budget as they divide the partitions: without a word.
 	numbers := map[int32]bool{}
@@ -33,10 +33,12 @@ func (s *Sender) Assigned(ctx context.Context, parts []*stream.Partition) error 
 // Revoked finishes what is under way for partitions that go to another member. The group assigns by
 // range, which revokes everything at once, so waiting for all settling is waiting for theirs.
 func (s *Sender) Revoked(ctx context.Context, parts []*stream.Partition) {
+	s.abandonRestore()
 	s.parking.forget(parts)
 	s.lane.release(ctx, parts)
 	s.settler.wait(ctx)
 	s.recall.forget(parts)
+	s.closeWindow(parts)
 }
 
 // Take decodes records and hands those that are to be sent to the lane. It never waits for the
@@ -59,13 +61,17 @@ func (s *Sender) decode(ctx context.Context, lent []stream.Delivery) []*item {
 		if s.parking.behind(d) {
 			continue
 		}
+		if s.window.restoring() {
+			s.parking.park(d)
+			continue
+		}
 		receipt, known := s.recall.take(d)
 		if known && receipt.kind.Final() {
 			s.metrics.recalled(receipt.kind)
 			d.Settle(receipt.offset)
 			continue
 		}
-		if s.parking.asking && !s.known(d) {
+		if s.parking.asking && !s.feeds.known(d) {
 			s.putAside(ctx, d) // asked already, and in vain
 			continue
 		}
@@ -88,51 +94,16 @@ func (s *Sender) decode(ctx context.Context, lent []stream.Delivery) []*item {
 			if known {
 				d.Mark(receipt.offset)
 			}
+			if it.replayed = drafts.notes.replayed; s.window != nil {
+				it.identity, drafts.scratch = identify(drafts.scratch, it.feed, d.KeyText(), it.source, it.id)
+			}
 			items = append(items, it)
 			continue
 		}
 		it.done = uint16(receipt.parts) // whoever replays its letter has to know
 		s.settler.settle(it, what, answer{at: drafts.now})
 	}
-	return items
-}
-
-// isCommerce reports whether a record is one of commerce.events.
-func (s *Sender) isCommerce(d stream.Delivery) bool { return d.Partition().Topic == s.commerceTopic }
-
-// known reports whether a record can be judged without asking the registry.
-func (s *Sender) known(d stream.Delivery) bool {
-	if s.isCommerce(d) {
-		return s.commerce.Known(d.Value())
-	}
-	return s.events.Known(d.Value())
-}
-
-// read decodes a record, holds its key to its user, and decides what becomes of it. An error says that
-// the registry could not be asked: a record that might be readable is never given up.
-func (s *Sender) read(ctx context.Context, it *item, d *drafts) (what outcome.Outcome, err error) {
-	var userID string
-	lent := it.delivery
-	d.notes = readNotes(lent.Headers())
-	if s.isCommerce(lent) {
-		if userID, err = s.commerce.Decode(ctx, lent.Value(), &d.commerce); err == nil {
-			it.id = d.commerce.ID
-			if what = checkKey(lent.Key(), userID, &d.commerce.User); what == send {
-				what = s.routeCommerce(it, d)
-			}
-			return what, nil
-		}
-	} else if userID, err = s.events.Decode(ctx, lent.Value(), &d.event); err == nil {
-		it.id = d.event.ID
-		if what = checkKey(lent.Key(), userID, &d.event.User); what == send {
-			what = s.route(it, d)
-		}
-		return what, nil
-	}
-	if u, ok := avro.AsUnreadable(err); ok {
-		return outcome.Outcome{Kind: outcome.Refused, Reason: u.Reason, Detail: u.Detail}, nil
-	}
-	return outcome.Outcome{}, err
+	return s.window.admit(items, func(it *item) { s.settler.settle(it, duplicate, answer{at: drafts.now}) })
 }
 
 // checkKey holds the record's key, its user_id and its identifiers to one another: where they differ

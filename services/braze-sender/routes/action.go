@@ -31,14 +31,16 @@ func (k Kind) String() string {
 // Priority is how urgent an action is to the budget that all of them share.
 type Priority uint8
 
-// The priorities, live first: it is what an action has when nobody says otherwise.
+// The priorities, live first: it is what an action has when nobody says otherwise. Profile is what
+// attributes have that come by themselves, after what happens and before the past.
 const (
 	Live Priority = iota
 	Urgent
+	Profile
 	Backfill
 )
 
-var priorityNames = []string{"live", "transactional", "backfill"}
+var priorityNames = []string{"live", "transactional", "profile", "backfill"}
 
 // String is the priority's name in a route file.
 func (p Priority) String() string { return priorityNames[p] }

@@ -9,8 +9,10 @@ import (
 // What becomes of a record that no route wants. The slices are shared by all such records, so that
 // they cost nothing.
 var (
-	defaultEvent    = [2][]Action{{{Kind: Event, AsIs: true, Attributes: true}}, {{Kind: Event, AsIs: true, Attributes: true, Priority: Backfill}}}
-	defaultCommerce = [2][]Action{{{Kind: Commerce}}, {{Kind: Commerce, Priority: Backfill}}}
+	defaultEvent      = [2][]Action{{{Kind: Event, AsIs: true, Attributes: true}}, {{Kind: Event, AsIs: true, Attributes: true, Priority: Backfill}}}
+	defaultCommerce   = [2][]Action{{{Kind: Commerce}}, {{Kind: Commerce, Priority: Backfill}}}
+	defaultCase       = []Action{{Kind: Skip, Reason: "no route wants it"}}
+	defaultAttributes = [2][]Action{{{Kind: Attributes, Priority: Profile}}, {{Kind: Attributes, Priority: Backfill}}}
 )
 
 func (r *Record) defaults() []Action {
@@ -18,8 +20,13 @@ func (r *Record) defaults() []Action {
 	if r.Backfill {
 		late = 1
 	}
-	if r.Commerce != nil {
+	switch {
+	case r.Commerce != nil:
 		return defaultCommerce[late]
+	case r.Case != nil:
+		return defaultCase
+	case r.Update != nil && r.Update.Trigger == "":
+		return defaultAttributes[late]
 	}
 	return defaultEvent[late]
 }
@@ -29,8 +36,16 @@ func (r *Record) defaults() []Action {
 // the record is refused as a whole.
 func (t *Table) Apply(r Record) ([]Action, error) {
 	x := &t.events
-	if r.Commerce != nil {
+	switch {
+	case r.Commerce != nil:
 		x = &t.commerce
+	case r.Case != nil:
+		x = &t.cases
+	case r.Update != nil:
+		if r.Update.Trigger == "" {
+			return r.defaults(), nil // nothing has happened that a route could be about
+		}
+		x = &t.updates
 	}
 	list := x.candidates(r.name())
 	for i, route := range list {
@@ -125,15 +140,16 @@ func (a *application) send(r *route) error {
 // finished drops a Skip beside which something is sent, since then it only says that the default is
 // not wanted, and finds a place for the record's attributes: they go with the first event, or, where
 // there is none and something is sent, by themselves. They belong to the customer, not to a message.
+// Those of an update go even where nothing else does: only its trigger can be skipped.
 func (a *application) finished(last string) []Action {
 	if len(a.actions) == 0 { // a purchase for each of no lines
-		return []Action{{Kind: Skip, Route: last, Reason: "the route makes nothing of it"}}
+		a.actions = []Action{{Kind: Skip, Route: last, Reason: "the route makes nothing of it"}}
 	}
 	isSkip := func(act Action) bool { return act.Kind == Skip }
 	if slices.ContainsFunc(a.actions, func(act Action) bool { return !isSkip(act) }) {
 		a.actions = slices.DeleteFunc(a.actions, isSkip)
 	}
-	if a.record.Event == nil || len(a.record.Event.Attributes) == 0 || isSkip(a.actions[0]) {
+	if a.record.Event == nil || len(a.record.Event.Attributes) == 0 || isSkip(a.actions[0]) && a.record.Update == nil {
 		return a.actions
 	}
 	placed := false
@@ -146,11 +162,19 @@ func (a *application) finished(last string) []Action {
 	if placed {
 		return a.actions
 	}
-	alone := Action{Kind: Attributes, Route: last}
-	if a.record.Backfill {
+	return append([]Action{a.alone(last)}, slices.DeleteFunc(a.actions, isSkip)...)
+}
+
+// alone sends the record's attributes without an event.
+func (a *application) alone(route string) Action {
+	alone := Action{Kind: Attributes, Route: route}
+	switch {
+	case a.record.Backfill:
 		alone.Priority = Backfill
+	case a.record.Update != nil:
+		alone.Priority = Profile
 	}
-	return append([]Action{alone}, a.actions...)
+	return alone
 }
 
 // ask runs a program on the record, or on a part of it.

@@ -47,6 +47,33 @@ func failedPayment() Record {
 	}}
 }
 
+// survey is an update that something follows from, with attributes beside it.
+func survey() Record {
+	return OfUpdate(&event.Update{
+		ID: "u-1", User: event.User{ExternalID: "crm-1"}, Trigger: "support_survey_due",
+		OccurredAt: time.UnixMilli(1772442903480), DecidedAt: time.UnixMilli(1772442904210),
+		Properties: []byte(`{"case_id":820982911946154508}`), Attributes: []byte(`{"open_cases":0,"tags":{"remove":["vip"]}}`), DataPoints: 2,
+		Causes: []event.Cause{{ID: "o-9", Source: "shop", Topic: "commerce.events"}, {ID: "z-1", Source: "zendesk", Topic: "support.cases", Partition: 3, Offset: 17}},
+	})
+}
+
+// escalated is what happened to a support case.
+func escalated() Record {
+	rating := int64(2)
+	return Record{Case: &event.Case{
+		ID: "z-1", User: event.User{ExternalID: "crm-1"}, CaseID: "4711", Event: event.CaseEscalated, Severity: event.SeverityHigh, Rating: &rating,
+		OccurredAt: time.UnixMilli(1772442903480), ReceivedAt: time.UnixMilli(1772442904210), Source: "zendesk", Channel: "email",
+		Metadata: []byte(`{"group":"billing"}`),
+	}}
+}
+
+// differs is an update of attributes alone.
+func differs() Record {
+	u := *survey().Update
+	u.Trigger, u.Properties = "", nil
+	return OfUpdate(&u)
+}
+
 func (r Record) with(change func(e *event.Event)) Record { change(r.Event); return r }
 
 // late is the record as one that tells of the past.
@@ -76,6 +103,28 @@ func TestApply(t *testing.T) {
 		{"a condition may try a regular expression", on("customer.events", `when: '.source | test("^SH[OP]+$"; "i") and (split("h") | length) == 2', send: [{skip: yes}]`), cart(), `[{"skip":"yes","route":"r"}]`},
 		{"a condition that answers nothing does not hold", on("commerce.events", `when: empty, send: [{skip: yes}]`), failedPayment(), `[{"commerce":"as is"}]`},
 		{"a condition that answers twice is a mistake", on("commerce.events", `when: "true, true", send: [{skip: yes}]`), failedPayment(), `route r: when: it answers more than 1 value`},
+		{"without a route nothing is sent of a support case", ``, escalated(), `[{"skip":"no route wants it"}]`},
+		{
+			"a route may want a support case at once", `routes: [{name: r, match: {topic: support.cases, event: [escalated, rated], source: zendesk}, when: .metadata.group == "billing", send: [{campaign: {id: c, properties: {case: .case_id, how: .severity, stars: .rating}}}]}]`,
+			escalated(), `[{"campaign":{"id":"c","properties":{"case":"4711","how":"high","stars":2},"priority":"live"},"route":"r"}]`,
+		},
+		{
+			"or make an event of it", on("support.cases", `continue: true, send: [{event: {name: Case, pick: [case_id, metadata], rename: {metadata: more}}}]`),
+			escalated(), `[{"event":{"name":"Case","properties":{"case_id":"4711","more":{"group":"billing"}},"priority":"live"},"route":"r"}]`,
+		},
+		{"without routes a trigger is an event", ``, survey(), `[{"event":"as is"}]`},
+		{"attributes alone are set, after what happens", ``, differs(), `[{"attributes":"as is"}]`},
+		{"no route is about attributes alone", on("braze.attributes", `send: [{skip: no}]`), differs(), `[{"attributes":"as is"}]`},
+		{"a route for events leaves triggers alone", on("customer.events", `send: [{skip: no}]`), survey(), `[{"event":"as is"}]`},
+		{
+			"a trigger is found by its name and the source of its newest cause", `routes: [{name: r, match: {topic: braze.attributes, event: support_*, source: zendesk}, when: .properties.case_id == 820982911946154508, send: [{event: {name: Survey, pick: [case_id]}}]}]`,
+			survey(), `[{"event":{"name":"Survey","properties":{"case_id":820982911946154508},"attributes":true,"priority":"live"},"route":"r"}]`,
+		},
+		{
+			"where a trigger becomes no event its attributes are set all the same", on("braze.attributes", `send: [{campaign: {id: c, properties: {case: .properties.case_id, before: ".causes[0].event_id"}}}]`),
+			survey(), `[{"attributes":"as is","route":"r"},{"campaign":{"id":"c","properties":{"case":820982911946154508,"before":"o-9"},"priority":"live"},"route":"r"}]`,
+		},
+		{"a trigger that is skipped leaves its attributes", on("braze.attributes", `send: [{skip: no}]`), survey(), `[{"attributes":"as is","route":"r"}]`},
 		{
 			"the first route that wants the record wins",
 			`routes: [{name: a, match: {topic: customer.events}, when: "false", send: [{skip: a}]}, {name: b, match: {topic: customer.events, event: Cart Abandoned}, send: [{skip: b}]}, {name: c, match: {topic: customer.events}, send: [{skip: c}]}]`,
@@ -255,14 +304,38 @@ func TestALoopEndsAtTheDeadline(t *testing.T) {
 func TestTheViewIsWhatTheTopicsSchemasName(t *testing.T) {
 	t.Parallel()
 	var got []byte
-	for _, r := range []Record{cart(), failedPayment()} {
+	for _, r := range []Record{cart(), failedPayment(), survey(), escalated()} {
 		v, err := r.view()
 		if err != nil {
 			t.Fatal(err)
 		}
-		got = append(appendValue(got, v), '\n')
+		text := appendValue(nil, v)
+		got = append(append(got, text...), '\n')
+		back, err := ParseRecord(r.Topic(), text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if again, err := back.view(); err != nil || string(appendValue(nil, again)) != string(text) {
+			t.Errorf("read back it is %s, %v", appendValue(nil, again), err)
+		}
 	}
 	golden(t, "view.golden", got)
+}
+
+func TestAttributesThatComeByThemselvesMayWait(t *testing.T) {
+	t.Parallel()
+	table := parse(t, on("braze.attributes", `send: [{skip: no}]`))
+	for want, r := range map[Priority]Record{Profile: differs(), Backfill: differs().late()} {
+		for _, r := range []Record{r, {Event: survey().Event, Update: survey().Update, Backfill: r.Backfill}} { // of a skipped trigger too
+			actions, err := table.Apply(r)
+			if err != nil || len(actions) != 1 || actions[0].Kind != Attributes || actions[0].Priority != want {
+				t.Errorf("%+v, %v; want attributes of priority %s", actions, err, want)
+			}
+		}
+	}
+	if actions, err := Default().Apply(survey()); err != nil || actions[0].Priority != Live {
+		t.Errorf("a trigger: %+v, %v; want it live", actions, err)
+	}
 }
 
 func golden(t *testing.T, name string, got []byte) {

@@ -46,9 +46,16 @@ func (f *file) exampleRecord(e *example, path string, node ast.Node) {
 		f.wrong(path, node, nil, "expected a mapping")
 		return
 	}
+	topic, _ := fields["topic"].(string)
+	backfill, _ := fields["backfill"].(bool)
+	delete(fields, "backfill")
 	// What an example is not about need not stand in it.
+	entered := "received_at"
+	if topic == AttributesTopic {
+		entered = "decided_at"
+	}
 	for name, value := range map[string]any{
-		"event_id": "example", "source": "example", "occurred_at": "2026-03-02T09:15:04.210Z", "received_at": "2026-03-02T09:15:04.900Z",
+		"event_id": "example", "source": "example", "occurred_at": "2026-03-02T09:15:04.210Z", entered: "2026-03-02T09:15:04.900Z",
 	} {
 		if _, ok := fields[name]; !ok {
 			fields[name] = value
@@ -57,9 +64,6 @@ func (f *file) exampleRecord(e *example, path string, node ast.Node) {
 	if !slices.ContainsFunc([]string{"external_id", "braze_id", "alias_name", "email", "phone"}, func(id string) bool { return fields[id] != nil }) {
 		fields["external_id"] = "somebody"
 	}
-	backfill, _ := fields["backfill"].(bool)
-	delete(fields, "backfill")
-	topic, _ := fields["topic"].(string)
 	if topic == EventsTopic && fields["event_kind"] == nil {
 		fields["event_kind"] = "track"
 	}

@@ -14,6 +14,7 @@ func FuzzParse(f *testing.F) {
 	f.Add(shipped)
 	f.Add([]byte(on("customer.events", `when: .properties.a, send: [{event: {pick: [a], rename: {a: b}}}, {campaign: {id: c, properties: {a: .event_name}}}]`)))
 	f.Add([]byte(on("commerce.events", `send: [{purchase: {each: ".lines[]"}}]`)))
+	f.Add([]byte(on("braze.attributes", `send: [{campaign: {id: c, properties: {a: ".causes[0].source"}}}]`)))
 	f.Add([]byte("routes:\n  - &a {name: x}\n  - *a\n"))
 	f.Add([]byte("? [a]\n: |\n  b"))
 	f.Fuzz(func(t *testing.T, text []byte) {

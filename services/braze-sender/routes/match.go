@@ -5,7 +5,7 @@ import "strings"
 // matcher is the part of a route that costs nothing: plain names and globs, no jq.
 type matcher struct {
 	topic   string
-	events  patterns // names of events, or types of commerce events; empty is any
+	events  patterns // names of events, types of commerce events, names of triggers; empty is any
 	sources patterns // likewise
 }
 

@@ -33,8 +33,18 @@ func parseRecord(topic string, value []byte, unknown json.Options) (Record, erro
 		if err = json.Unmarshal(value, &f, options); err == nil {
 			return Record{Commerce: f.commerce()}, nil
 		}
+	case AttributesTopic:
+		var f updateFields
+		if err = json.Unmarshal(value, &f, options); err == nil {
+			return OfUpdate(f.update()), nil
+		}
+	case CasesTopic:
+		var f caseFields
+		if err = json.Unmarshal(value, &f, options); err == nil {
+			return Record{Case: f.supportCase()}, nil
+		}
 	default:
-		return Record{}, fmt.Errorf("reading record: topic %q is neither %s nor %s", topic, EventsTopic, CommerceTopic)
+		return Record{}, fmt.Errorf("reading record: topic %q is none of %s", topic, strings.Join(Topics(), ", "))
 	}
 	return Record{}, fmt.Errorf("reading record: %w", readable(err))
 }
@@ -98,6 +108,79 @@ func (f *eventFields) event() *event.Event {
 		ID: f.EventID, User: f.user(), Name: f.EventName, Kind: f.EventKind,
 		OccurredAt: f.OccurredAt.Time, ReceivedAt: f.ReceivedAt.Time, Source: f.Source, AppID: f.AppID,
 		Properties: either(f.Properties, f.PropertiesText), Attributes: either(f.Attributes, f.AttributesText), BrazeDisabled: f.BrazeDisabled,
+	}
+}
+
+type updateFields struct {
+	userFields
+	Topic          string           `json:"topic"`
+	EventID        string           `json:"event_id"`
+	OccurredAt     when             `json:"occurred_at"`
+	DecidedAt      when             `json:"decided_at"`
+	Source         string           `json:"source"` // follows from the causes, and stands for one where there are none
+	TriggerName    string           `json:"trigger_name"`
+	Properties     jsontext.Value   `json:"properties"`
+	PropertiesText string           `json:"properties_json"`
+	Attributes     jsontext.Value   `json:"attributes"`
+	AttributesText string           `json:"attributes_json"`
+	DataPoints     int64            `json:"data_points"`
+	Causes         []causeFields    `json:"causes"`
+	Declined       []declinedFields `json:"declined"`
+}
+
+type causeFields struct {
+	EventID   string `json:"event_id"`
+	Source    string `json:"source"`
+	Topic     string `json:"source_topic"`
+	Partition int32  `json:"source_partition"`
+	Offset    int64  `json:"source_offset"`
+}
+
+// declinedFields are read only so that they are known: what did not happen triggers nothing.
+type declinedFields struct {
+	EventID string `json:"event_id"`
+	Source  string `json:"source"`
+	Field   string `json:"field"`
+	Reason  string `json:"reason"`
+	Detail  string `json:"detail"`
+}
+
+func (f *updateFields) update() *event.Update {
+	u := &event.Update{
+		ID: f.EventID, User: f.user(), OccurredAt: f.OccurredAt.Time, DecidedAt: f.DecidedAt.Time,
+		Attributes: either(f.Attributes, f.AttributesText), Trigger: f.TriggerName, Properties: either(f.Properties, f.PropertiesText),
+		DataPoints: f.DataPoints,
+	}
+	for _, c := range f.Causes {
+		u.Causes = append(u.Causes, event.Cause{ID: c.EventID, Source: c.Source, Topic: c.Topic, Partition: c.Partition, Offset: c.Offset})
+	}
+	if len(u.Causes) == 0 && f.Source != "" {
+		u.Causes = []event.Cause{{Source: f.Source}}
+	}
+	return u
+}
+
+type caseFields struct {
+	userFields
+	Topic        string         `json:"topic"`
+	EventID      string         `json:"event_id"`
+	CaseID       string         `json:"case_id"`
+	CaseEvent    string         `json:"case_event"`
+	OccurredAt   when           `json:"occurred_at"`
+	ReceivedAt   when           `json:"received_at"`
+	Source       string         `json:"source"`
+	Severity     string         `json:"severity"`
+	Rating       *int64         `json:"rating"`
+	Channel      string         `json:"channel"`
+	Metadata     jsontext.Value `json:"metadata"`
+	MetadataText string         `json:"metadata_json"`
+}
+
+func (f *caseFields) supportCase() *event.Case {
+	return &event.Case{
+		ID: f.EventID, User: f.user(), CaseID: f.CaseID, Event: event.CaseEvent(f.CaseEvent), Severity: event.Severity(f.Severity),
+		Rating: f.Rating, Channel: f.Channel, OccurredAt: f.OccurredAt.Time, ReceivedAt: f.ReceivedAt.Time, Source: f.Source,
+		Metadata: either(f.Metadata, f.MetadataText),
 	}
 }
 

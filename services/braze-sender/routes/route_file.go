@@ -40,6 +40,7 @@ func Parse(name string, text []byte) (*Table, error) {
 		return nil, err
 	}
 	t.events, t.commerce = newIndex(t.routes, EventsTopic), newIndex(t.routes, CommerceTopic)
+	t.updates, t.cases = newIndex(t.routes, AttributesTopic), newIndex(t.routes, CasesTopic)
 	return t, nil
 }
 
@@ -67,7 +68,7 @@ func (f *file) route(path string, node ast.Node) *route {
 		f.missing(path, node, "name", "it stands in metrics and receipts")
 	}
 	if r.match.topic == "" && !f.has(path, "match") {
-		f.missing(path, node, "match", "with topic: customer.events or topic: commerce.events")
+		f.missing(path, node, "match", "with a topic: "+strings.Join(Topics(), ", "))
 	}
 	if len(sends) == 0 && !f.has(path, "send") {
 		f.missing(path, node, "send", "a list of at least one thing to send, or skip")
@@ -109,8 +110,8 @@ func (f *file) match(m *matcher, path string, node ast.Node) {
 	var events, sources []string
 	f.object(path, node,
 		key{"topic", f.text(&m.topic, func(s string) string {
-			if s != EventsTopic && s != CommerceTopic {
-				return EventsTopic + ", " + CommerceTopic
+			if !slices.Contains(Topics(), s) {
+				return strings.Join(Topics(), ", ")
 			}
 			return ""
 		})},
@@ -119,25 +120,27 @@ func (f *file) match(m *matcher, path string, node ast.Node) {
 	)
 	m.events, m.sources = events, sources
 	if m.topic == "" && !f.has(path, "topic") {
-		f.missing(path, node, "topic", EventsTopic+" or "+CommerceTopic)
+		f.missing(path, node, "topic", "one of "+strings.Join(Topics(), ", "))
 	}
-	if m.topic != CommerceTopic {
-		return
-	}
-	types := event.CommerceTypes()
-	for _, pattern := range m.events {
-		if !slices.ContainsFunc(types, func(t event.CommerceType) bool { return patterns{pattern}.match(string(t)) }) {
-			f.wrong(join(path, "event"), node, pattern, "a type of commerce event, or a pattern of some: "+typeNames(types))
-		}
+	switch m.topic {
+	case CommerceTopic:
+		matchWords(f, m, path, node, "a type of commerce event", event.CommerceTypes())
+	case CasesTopic:
+		matchWords(f, m, path, node, "what happens to a case", event.CaseEvents())
 	}
 }
 
-func typeNames(types []event.CommerceType) string {
-	list := make([]string, len(types))
-	for i, t := range types {
-		list[i] = string(t)
+// matchWords holds a topic's events to those there are.
+func matchWords[T ~string](f *file, m *matcher, path string, node ast.Node, what string, known []T) {
+	names := make([]string, len(known))
+	for i, word := range known {
+		names[i] = string(word)
 	}
-	return strings.Join(list, ", ")
+	for _, pattern := range m.events {
+		if !slices.ContainsFunc(names, patterns{pattern}.match) {
+			f.wrong(join(path, "event"), node, pattern, what+", or a pattern of some: "+strings.Join(names, ", "))
+		}
+	}
 }
 
 // urgency reads a priority, and remembers that one was given.

@@ -37,6 +37,8 @@ type Table struct {
 	routes   []*route
 	events   index
 	commerce index
+	updates  index
+	cases    index
 	examples []example
 }
 
@@ -103,8 +105,12 @@ func (t *Table) Names() []string {
 // letters. Their detail is the error.
 const ReasonFailed = "route_failed"
 
-// ReasonSkipped is the reason of a record that a route skips. Its detail is [Action.Reason].
-const ReasonSkipped = "routed"
+// ReasonSkipped is the reason of a record that a route skips, ReasonUnrouted of one that only a route
+// would have sent. Their detail is [Action.Reason].
+const (
+	ReasonSkipped  = "routed"
+	ReasonUnrouted = "unrouted"
+)
 
 // Failed says that a route wanted a record and could not make of it what it should.
 type Failed struct {

@@ -60,7 +60,7 @@ func (s eventSend) act(a *application) error {
 	switch {
 	case s.properties != nil:
 		made.Properties, err = s.properties.of(a, nil, braze.MaxPropertyBytes)
-	case a.record.Commerce != nil:
+	case a.record.Event == nil:
 		made.Properties, err = s.picks.fromView(a)
 	case s.picks.none():
 		made.Properties = a.record.Event.Properties
@@ -86,7 +86,7 @@ type messageSend struct {
 }
 
 func (s messageSend) act(a *application) error {
-	if err := reachable(s.kind, a.record.user()); err != nil {
+	if err := reachable(s.kind, *a.record.User()); err != nil {
 		return err
 	}
 	made := Action{Kind: s.kind, ID: s.id}

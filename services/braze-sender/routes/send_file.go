@@ -70,11 +70,23 @@ func (f *sendFile) event(path string, node ast.Node) {
 	case f.has(path, "properties") || f.has(path, "pick") || f.has(path, "name"):
 	case s.properties != nil && !s.picks.none():
 		f.wrong(path, node, nil, "either properties, or pick and rename")
-	case f.topic == CommerceTopic && s.name == "":
-		f.missing(path, node, "name", "a commerce event has no name of its own")
-	case f.topic == CommerceTopic && s.properties == nil && s.picks.only == nil:
-		f.wrong(path, node, nil, "properties or pick are needed: a commerce event has no properties of its own")
+	case nameless(f.topic) == "":
+	case s.name == "":
+		f.missing(path, node, "name", nameless(f.topic)+" has no name of its own")
+	case s.properties == nil && s.picks.only == nil:
+		f.wrong(path, node, nil, "properties or pick are needed: "+nameless(f.topic)+" has no properties of its own")
 	}
+}
+
+// nameless is what a topic's records are called, if they are no events with names and properties.
+func nameless(topic string) string {
+	switch topic {
+	case CommerceTopic:
+		return "a commerce event"
+	case CasesTopic:
+		return "a support case"
+	}
+	return ""
 }
 
 // rename reads a mapping of old names to new ones.
