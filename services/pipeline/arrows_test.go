@@ -38,6 +38,10 @@ var arrows = map[string]string{
 	"pkg/deadletter":        "pkg/stream pkg/avro pkg/schema",
 	"pkg/topics":            "pkg/stream pkg/registry pkg/schema pkg/retry",
 
+	// What is known of each key.
+	"pkg/table":           "pkg/stream",
+	"pkg/table/tabletest": "pkg/stream pkg/table",
+
 	// Destinations.
 	"pkg/braze":                    "pkg/config pkg/quota pkg/braze/internal/jsonscan pkg/braze/internal/ecommerce",
 	"pkg/braze/brazefake":          "pkg/braze pkg/quota pkg/braze/internal/jsonscan pkg/braze/internal/ecommerce",
@@ -59,6 +63,7 @@ var users = map[string]string{
 	"github.com/linkedin/goavro/v2":      "pkg/avro pkg/registry pkg/registry/embedded services/pipeline/simulate",
 	"github.com/segmentio/kafka-go":      "services/pipeline/simulate",
 	"github.com/labstack/echo/v4":        "services/ingest",
+	"github.com/cockroachdb/pebble/v2":   "pkg/table",
 	"github.com/itchyny/gojq":            "services/ingest/webhook services/braze-sender/routes",
 }
 

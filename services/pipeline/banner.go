@@ -9,6 +9,8 @@ import (
 	"text/tabwriter"
 
 	"github.com/sluicehq/sluice/services/ingest"
+
+	attributesync "github.com/sluicehq/sluice/services/attribute-sync"
 )
 
 // tryer is the user of the first curls.
@@ -24,6 +26,16 @@ func (l *Pipeline) Curl() string {
 func (l *Pipeline) OrderCurl() string {
 	return l.curl("/v1/commerce", `{"user":{"external_id":"`+tryer+`"},"type":"order_placed","order_id":"A-1001","currency":"EUR","total":"84.90",`+
 		`"lines":[{"product_id":"P-1","product_name":"Lamp","variant_id":"P-1-red","quantity":1,"price":"84.90"}]}`)
+}
+
+// ProfileCurl is likewise for a change of a profile. Repeated it costs nothing: Braze has it.
+func (l *Pipeline) ProfileCurl() string {
+	return l.curl("/v1/profiles", `{"user":{"external_id":"`+tryer+`"},"source":"crm","set":{"tier":"gold","city":"Graz"}}`)
+}
+
+// CaseCurl is likewise for a support case, which holds promotions back for a while.
+func (l *Pipeline) CaseCurl() string {
+	return l.curl("/v1/cases", `{"user":{"external_id":"`+tryer+`"},"source":"desk","case_id":"C-1","event":"opened","severity":"high"}`)
 }
 
 func (l *Pipeline) curl(path, body string) string {
@@ -53,6 +65,9 @@ func (l *Pipeline) welcome(w io.Writer) {
 	b.WriteString("\n" + l.caveat() + "\n")
 	if curl := l.Curl(); curl != "" {
 		b.WriteString("\nSend an event:\n\n  " + curl + "\n\nor an order:\n\n  " + l.OrderCurl() + "\n")
+		if l.counters[attributesync.Name] != nil {
+			b.WriteString("\nor a change of a profile:\n\n  " + l.ProfileCurl() + "\n\nor a support case:\n\n  " + l.CaseCurl() + "\n")
+		}
 		if arrival := l.Arrival(); arrival != "" {
 			b.WriteString("\nand see them arrive:\n\n  " + arrival + "\n")
 		}
@@ -81,7 +96,7 @@ func (l *Pipeline) tell(w io.Writer) {
 		}
 		return what
 	}
-	place("front door", l.places.Door, "POST /v1/events, /v1/commerce, and what tracking clients send")
+	place("front door", l.places.Door, "POST /v1/events, /v1/commerce, /v1/profiles, /v1/cases, and what tracking clients send")
 	if l.places.Door != "" {
 		place("webhooks", l.places.Door+"/v1/hooks/…", l.hooks())
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/sluicehq/sluice/pkg/daemon"
 	"github.com/sluicehq/sluice/services/ingest"
 
+	attributesync "github.com/sluicehq/sluice/services/attribute-sync"
 	brazesender "github.com/sluicehq/sluice/services/braze-sender"
 )
 
@@ -20,10 +21,11 @@ import (
 type Config struct {
 	daemon.Config `yaml:",inline"`
 
-	Ingest   ingest.Config      `yaml:",inline"`
-	Sender   brazesender.Config `yaml:",inline"`
-	Sandbox  Sandbox            `yaml:"sandbox"`
-	Simulate Simulate           `yaml:"simulate"`
+	Ingest   ingest.Config        `yaml:",inline"`
+	Sync     attributesync.Config `yaml:",inline"`
+	Sender   brazesender.Config   `yaml:",inline"`
+	Sandbox  Sandbox              `yaml:"sandbox"`
+	Simulate Simulate             `yaml:"simulate"`
 
 	// Local says what nobody has configured, and so runs in this process.
 	Local Local `yaml:"-"`
@@ -157,11 +159,13 @@ func (c *Config) amend(report *config.Report) {
 // The services' configurations are values of their own: what is picked at run time is put into each.
 func (c *Config) useKafka(addr string) {
 	c.Ingest.Kafka.Brokers = []string{addr}
+	c.Sync.Kafka.Brokers = []string{addr}
 	c.Sender.Kafka.Brokers = []string{addr}
 }
 
 func (c *Config) useRegistry(url string) {
 	c.Ingest.Registry.URL = url
+	c.Sync.Registry.URL = url
 	c.Sender.Registry.URL = url
 }
 

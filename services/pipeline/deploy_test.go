@@ -111,7 +111,8 @@ func TestComposeAsksForWhatItCannotInvent(t *testing.T) {
 // to be.
 func TestComposePassesOnWhatMayBeSet(t *testing.T) {
 	optional := map[string]string{
-		"SHOPIFY_WEBHOOK_SECRETS": "ingest", "STRIPE_WEBHOOK_SECRETS": "ingest", "SOURCES_FILE": "ingest", "ROUTES_FILE": "braze-sender",
+		"SHOPIFY_WEBHOOK_SECRETS": "ingest", "STRIPE_WEBHOOK_SECRETS": "ingest", "ZENDESK_WEBHOOK_SECRETS": "ingest", "SOURCES_FILE": "ingest",
+		"FIELDS_FILE": "attribute-sync", "ROUTES_FILE": "braze-sender",
 	}
 	environment := composeEnvironment()
 	for variable := range optional {
@@ -126,8 +127,8 @@ func TestComposePassesOnWhatMayBeSet(t *testing.T) {
 		if v := s.Environment[variable]; v == nil || *v != environment[variable] {
 			t.Errorf("%s does not get %s", name, variable)
 		}
-		if len(s.Volumes) != 1 || s.Volumes[0].Target != "/etc/sluice" || !s.Volumes[0].ReadOnly {
-			t.Errorf("%s sees the folders %v, want the one for files, to read", name, s.Volumes)
+		if len(s.Volumes) == 0 || s.Volumes[0].Target != "/etc/sluice" || !s.Volumes[0].ReadOnly {
+			t.Errorf("%s sees the folders %v, want the one for files first, to read", name, s.Volumes)
 		} else if _, err := os.Stat(s.Volumes[0].Source); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -138,6 +139,45 @@ func TestComposePassesOnWhatMayBeSet(t *testing.T) {
 	for variable, name := range optional {
 		if v := project.Services[name].Environment[variable]; v == nil || *v != "" {
 			t.Errorf("%s: %s is not empty where nobody has set it", name, variable)
+		}
+	}
+}
+
+// Who keeps a local copy of state keeps it on a volume of its own, so that a new container need not read
+// everything from Kafka; and nobody else has one.
+func TestComposeKeepsLocalCopiesOnVolumes(t *testing.T) {
+	project, err := compose(t, composeEnvironment())
+	if err != nil {
+		t.Fatal(err)
+	}
+	owner := map[string]string{}
+	for _, s := range project.Services {
+		if s.Name == "kafka" {
+			continue
+		}
+		dir := ""
+		if v := s.Environment["STATE_DIR"]; v != nil {
+			dir = *v
+		}
+		var volumes []types.ServiceVolumeConfig
+		for _, v := range s.Volumes {
+			if v.Type == types.VolumeTypeVolume {
+				volumes = append(volumes, v)
+			}
+		}
+		switch {
+		case dir == "" && len(volumes) == 0:
+		case len(volumes) != 1 || volumes[0].Target != dir:
+			t.Errorf("%s keeps its state in %q and has the volumes %v", s.Name, dir, volumes)
+		case owner[volumes[0].Source] != "":
+			t.Errorf("%s and %s share the volume %s", s.Name, owner[volumes[0].Source], volumes[0].Source)
+		default:
+			owner[volumes[0].Source] = s.Name
+		}
+	}
+	for _, name := range []string{"attribute-sync", "braze-sender"} {
+		if project.Services[name].Environment["STATE_DIR"] == nil {
+			t.Errorf("%s keeps its local copies nowhere", name)
 		}
 	}
 }

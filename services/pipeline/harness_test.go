@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -15,8 +16,13 @@ import (
 	"github.com/sluicehq/sluice/pkg/config"
 	"github.com/sluicehq/sluice/pkg/daemon"
 	"github.com/sluicehq/sluice/pkg/kafkatest"
+	"github.com/sluicehq/sluice/pkg/outcome"
+	"github.com/sluicehq/sluice/pkg/receipt"
+	"github.com/sluicehq/sluice/pkg/schema"
 	"github.com/sluicehq/sluice/pkg/stream"
 	"github.com/sluicehq/sluice/services/pipeline"
+
+	attributesync "github.com/sluicehq/sluice/services/attribute-sync"
 )
 
 // cluster is a Kafka with a schema registry to run on.
@@ -74,7 +80,7 @@ func load(t *testing.T, environ ...string) pipeline.Config {
 	t.Helper()
 	cfg, _, err := pipeline.Load(config.Options{Environ: append([]string{
 		"INGEST_ADDR=:0", "OPS_ADDR=:0", "SANDBOX_BRAZE_ADDR=:0", "LOG_LEVEL=warn",
-		"TOPIC_PREFIX=" + kafkatest.Prefix(t), "KAFKA_PARTITIONS=4", "BRAZE_LINGER=20ms", "INGEST_DRAIN_PAUSE=10ms",
+		"TOPIC_PREFIX=" + kafkatest.Prefix(t), "KAFKA_PARTITIONS=4", "BRAZE_LINGER=20ms", "INGEST_DRAIN_PAUSE=10ms", "ATTRIBUTE_LINGER=50ms",
 	}, environ...)})
 	if err != nil {
 		t.Fatal(err)
@@ -149,18 +155,65 @@ func await(t *testing.T, what string, holds func() bool) {
 	}
 }
 
-// settled waits until the sender has taken n records and holds none.
+// forProfiles are the topics (without prefix) of which attribute-sync makes what Braze is to be told.
+var forProfiles = []string{schema.CustomerProfiles, schema.CommerceEvents, schema.SupportCases}
+
+// beside are the topics that the sender reads beside events and commerce events: what attribute-sync has
+// made, and cases, which nobody routes here.
+var beside = []string{schema.BrazeAttributes, schema.SupportCases}
+
+// settled waits until attribute-sync has done with everything that concerns profiles, and the sender has
+// taken n events and commerce events, all that there is beside, and holds none. It returns the law without
+// what is beside: how many records attribute-sync makes depends on what came within one linger.
 func (r *rig) settled(n int) pipeline.Law {
 	r.t.Helper()
 	var law pipeline.Law
 	await(r.t, fmt.Sprintf("%d records are settled", n), func() bool {
-		law = r.Law()
-		if law.Accepted > n {
-			r.t.Fatalf("the sender took %d records, more than the %d there are", law.Accepted, n)
+		if r.Metrics(attributesync.Name) != nil {
+			concern := 0
+			for _, topic := range forProfiles {
+				concern += len(r.read(topic))
+			}
+			law = r.Law()
+			if law.Sync.Accepted < concern {
+				return false
+			}
 		}
-		return law.Accepted == n && law.Held == 0
+		others := 0
+		for _, topic := range beside {
+			others += len(r.read(topic))
+		}
+		law = r.Law()
+		if law.Accepted > n+others {
+			r.t.Fatalf("the sender took %d records, more than the %d events and the %d beside them", law.Accepted, n, others)
+		}
+		if law.Accepted < n+others || law.Held > 0 {
+			return false
+		}
+		ended := r.besides()
+		law.Accepted -= others
+		law.Delivered -= ended[outcome.Delivered]
+		law.Skipped -= ended[outcome.Skipped]
+		law.Refused -= ended[outcome.Refused]
+		return others == ended[outcome.Delivered]+ended[outcome.Skipped]+ended[outcome.Refused]
 	})
 	return law
+}
+
+// besides are the outcomes of what there is beside events and commerce events, as the sender's receipts say.
+func (r *rig) besides() map[outcome.Kind]int {
+	r.t.Helper()
+	outcomes := map[outcome.Kind]int{}
+	for _, rec := range r.read(schema.BrazeDeliveries) {
+		slip, err := receipt.Read(rec.Value)
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		if slices.Contains(beside, strings.TrimPrefix(slip.Topic, r.kafka.TopicPrefix)) {
+			outcomes[slip.Outcome.Kind]++
+		}
+	}
+	return outcomes
 }
 
 // post sends a body to the front door, and returns the answer.

@@ -6,6 +6,7 @@ import (
 	"github.com/sluicehq/sluice/pkg/daemon"
 	"github.com/sluicehq/sluice/services/ingest"
 
+	attributesync "github.com/sluicehq/sluice/services/attribute-sync"
 	brazesender "github.com/sluicehq/sluice/services/braze-sender"
 )
 
@@ -23,6 +24,9 @@ var modules = []module{
 	{name: ingest.Name, open: func(ctx context.Context, c Config, p *daemon.Process) (daemon.Service, error) {
 		return ingest.Open(ctx, c.Ingest, p)
 	}},
+	{name: attributesync.Name, open: func(ctx context.Context, c Config, p *daemon.Process) (daemon.Service, error) {
+		return attributesync.Open(ctx, c.Sync, p)
+	}},
 	{name: brazesender.Name, sends: true, open: func(ctx context.Context, c Config, p *daemon.Process) (daemon.Service, error) {
 		return brazesender.Open(ctx, c.Sender, p)
 	}},
@@ -35,8 +39,6 @@ type flow struct {
 	// needs are the services without which the flow does not run; none means that this version does
 	// not have all of them.
 	needs []string
-	// until says what is there already of a flow that this version does not have.
-	until string
 }
 
 var flows = []flow{
@@ -45,15 +47,18 @@ var flows = []flow{
 		needs: []string{ingest.Name, brazesender.Name},
 	},
 	{
-		what: "profile attributes to Braze", way: "ingest > customer.profiles",
-		until: "changes are kept on customer.profiles, nothing takes them on yet",
+		what: "profile attributes to Braze", way: "ingest > customer.profiles > attribute-sync > braze.attributes > braze-sender",
+		needs: []string{ingest.Name, attributesync.Name, brazesender.Name},
 	},
 	{what: "engagement from Braze to analytics"},
 	{
 		what: "orders, shipments and payments to Braze", way: "ingest > commerce.events > braze-sender",
 		needs: []string{ingest.Name, brazesender.Name},
 	},
-	{what: "support cases to Braze"},
+	{
+		what: "support cases to Braze", way: "ingest > support.cases > attribute-sync > braze.attributes > braze-sender",
+		needs: []string{ingest.Name, attributesync.Name, brazesender.Name},
+	},
 	{what: "approved content for Connected Content"},
 	{what: "CRM and loyalty systems, both ways"},
 }
@@ -61,9 +66,6 @@ var flows = []flow{
 // state says in words whether a flow runs in a process that runs the services given.
 func (f flow) state(running func(name string) bool) (state, detail string) {
 	if len(f.needs) == 0 {
-		if f.until != "" {
-			return "in part", f.until
-		}
 		return "absent", "not in this version"
 	}
 	missing := ""

@@ -28,7 +28,7 @@ func TestAVisitorTurnsOutToBeACustomer(t *testing.T) {
 		if status != http.StatusOK {
 			t.Fatalf("the front door answers %d %s", status, answer)
 		}
-		r.lawful(pipeline.Law{Accepted: 4, Delivered: 4}) // three events and the link
+		r.lawful(pipeline.Books{Accepted: 4, Delivered: 4}) // three events and the link
 		got := r.told("cus-9")
 		slices.Sort(got) // nothing orders what a visitor did and what a customer does
 		if !cmp.Equal(got, []string{"Order Completed", "Product Added", "Product Viewed"}) {
@@ -56,11 +56,11 @@ func TestAnErasedCustomerIsGoneAndTheTraceShowsIt(t *testing.T) {
 		if status, answer := r.post("/v1/commerce", `{"user":{"external_id":"cus-1"},"type":"renewal_due","due":"2026-04-01T00:00:00Z"}`); status != http.StatusAccepted {
 			t.Fatalf("the front door answers %d %s", status, answer)
 		}
-		r.lawful(pipeline.Law{Accepted: 2, Delivered: 2})
+		r.lawful(pipeline.Books{Accepted: 2, Delivered: 2})
 		if status, answer := r.ask(http.MethodDelete, "/v1/users/cus-1", ""); status != http.StatusAccepted {
 			t.Fatalf("the front door answers %d %s", status, answer)
 		}
-		r.lawful(pipeline.Law{Accepted: 3, Delivered: 3})
+		r.lawful(pipeline.Books{Accepted: 3, Delivered: 3})
 		if p, known := r.Sandbox().Profile("cus-1"); known {
 			t.Errorf("Braze still knows %+v", p)
 		}
@@ -71,10 +71,14 @@ func TestAnErasedCustomerIsGoneAndTheTraceShowsIt(t *testing.T) {
 		var receipts []string
 		for _, e := range story.Entries {
 			for _, receipt := range e.Receipts {
-				receipts = append(receipts, receipt.Endpoint+" "+receipt.Outcome)
+				receipts = append(receipts, e.Topic+" "+receipt.Endpoint+" "+receipt.Outcome)
 			}
 		}
-		want := []string{"/users/track delivered", "/users/track delivered", "/users/delete delivered"}
+		want := []string{
+			"customer.events /users/track delivered", "commerce.events /users/track delivered",
+			"braze.attributes /users/track delivered", // when the next renewal is
+			"customer.events /users/delete delivered",
+		}
 		if diff := cmp.Diff(want, receipts); diff != "" {
 			t.Errorf("the trace (-want +got):\n%s", diff)
 		}

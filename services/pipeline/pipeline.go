@@ -43,6 +43,7 @@ type Pipeline struct {
 	stages   []*stage
 	group    daemon.Group
 	counters counters
+	calm     *Law // when nothing was on its way any more; of the stages, one is waited for after the other
 }
 
 // Places is where everything is, with the ports that were picked. What this process does not have is

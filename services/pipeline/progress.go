@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -9,45 +10,86 @@ import (
 
 	"github.com/sluicehq/sluice/services/ingest"
 
+	attributesync "github.com/sluicehq/sluice/services/attribute-sync"
 	brazesender "github.com/sluicehq/sluice/services/braze-sender"
 )
 
 // counters are the metrics of the services that run here.
 type counters map[string]*prometheus.Registry
 
-// Law is what has become of the records that the sender took, so far:
+// Books are the law of one service:
 //
 //	Accepted = Delivered + Skipped + Refused + Held
-type Law struct {
-	Door      int // items that the front door has accepted, whatever topic they went to
-	Commerce  int // of these, what came in by POST /v1/commerce
-	Hooks     int // and what vendors' webhooks became
-	Accepted  int // records that the sender took from its topics
+type Books struct {
+	Accepted  int // records that it took from its topics
 	Delivered int
 	Skipped   int
 	Refused   int
 	Held      int
 }
 
-// law reads the counters. Held is what is left, so that the line always adds up.
+// String is the law in one line.
+func (b Books) String() string {
+	return fmt.Sprintf("taken %d = delivered %d + skipped %d + refused %d + held %d", b.Accepted, b.Delivered, b.Skipped, b.Refused, b.Held)
+}
+
+// Law is what has become of records so far. Its own books are those of the sender, which takes what comes
+// in and what attribute-sync makes of it.
+type Law struct {
+	Door     int // items that the front door has accepted, whatever topic they went to
+	Commerce int // of these, what came in by POST /v1/commerce
+	Profiles int // and by POST /v1/profiles
+	Cases    int // and by POST /v1/cases
+	Hooks    int // and what vendors' webhooks became
+	Polls    int // and what systems said that were asked
+	// Sync are the books of attribute-sync, which counts what is committed: Held, receipts among it that it
+	// learns from, comes on top of Accepted. What it has delivered the sender gets, in as many records or fewer.
+	Sync  Books
+	Books // of the sender
+}
+
+// law reads the counters.
 func (c counters) law() Law {
-	door, sender := c.sums(ingest.Name), c.sums(brazesender.Name)
-	settled := func(outcome string) int {
-		return sender["sluice_sender_settled_total "+outcome] + sender["sluice_sender_recalled_total "+outcome]
+	door := c.sums(ingest.Name)
+	return Law{
+		Door:     door["sluice_ingest_accepted_total"],
+		Commerce: door["sluice_ingest_accepted_total commerce"],
+		Profiles: door["sluice_ingest_accepted_total profiles"],
+		Cases:    door["sluice_ingest_accepted_total cases"],
+		Hooks:    door["sluice_ingest_accepted_total hooks"],
+		Polls:    door["sluice_ingest_accepted_total polls"],
+		Sync:     c.syncs(),
+		Books:    c.sends(),
 	}
-	l := Law{
-		Door:      door["sluice_ingest_accepted_total"],
-		Commerce:  door["sluice_ingest_accepted_total commerce"],
-		Hooks:     door["sluice_ingest_accepted_total hooks"],
-		Accepted:  sender["sluice_sender_accepted_total"],
+}
+
+// sends are the sender's books. Held is what is left, so that the line always adds up.
+func (c counters) sends() Books {
+	sums := c.sums(brazesender.Name)
+	settled := func(outcome string) int {
+		return sums["sluice_sender_settled_total "+outcome] + sums["sluice_sender_recalled_total "+outcome]
+	}
+	b := Books{
+		Accepted:  sums["sluice_sender_accepted_total"],
 		Delivered: settled("delivered"), Skipped: settled("skipped"), Refused: settled("refused"),
 	}
 	// Counted a moment apart: a record may have been settled since the first was read.
-	l.Held = max(0, l.Accepted-l.Delivered-l.Skipped-l.Refused)
-	return l
+	b.Held = max(0, b.Accepted-b.Delivered-b.Skipped-b.Refused)
+	return b
 }
 
-// sums adds up a service's counters by name, and by name and outcome or route where they have one.
+// syncs are the books of attribute-sync.
+func (c counters) syncs() Books {
+	sums := c.sums(attributesync.Name)
+	settled := func(outcome string) int { return sums["sluice_attributes_settled_total "+outcome] }
+	return Books{
+		Accepted:  sums["sluice_attributes_accepted_total"],
+		Delivered: settled("delivered"), Skipped: settled("skipped"), Refused: settled("refused"),
+		Held: sums["sluice_attributes_held"],
+	}
+}
+
+// sums adds up a service's counters and gauges by name, and by name and outcome or route where they have one.
 func (c counters) sums(service string) map[string]int {
 	sums := map[string]int{}
 	registry := c[service]
@@ -59,11 +101,11 @@ func (c counters) sums(service string) map[string]int {
 		return sums // half of it would not add up; the next look is soon
 	}
 	for _, f := range families {
-		if f.GetType() != dto.MetricType_COUNTER {
+		if t := f.GetType(); t != dto.MetricType_COUNTER && t != dto.MetricType_GAUGE {
 			continue
 		}
 		for _, m := range f.GetMetric() {
-			n := int(m.GetCounter().GetValue())
+			n := int(m.GetCounter().GetValue() + m.GetGauge().GetValue()) // it is one of them
 			sums[f.GetName()] += n
 			for _, label := range m.GetLabel() {
 				if label.GetName() == "outcome" || label.GetName() == "route" {
@@ -75,10 +117,28 @@ func (c counters) sums(service string) map[string]int {
 	return sums
 }
 
-// String is the law in one line.
+// String is the law in one line, attribute-sync's before the sender's.
 func (l Law) String() string {
-	return fmt.Sprintf("front door %d (commerce %d, webhooks %d)   to Braze: taken %d = delivered %d + skipped %d + refused %d + held %d",
-		l.Door, l.Commerce, l.Hooks, l.Accepted, l.Delivered, l.Skipped, l.Refused, l.Held)
+	var b strings.Builder
+	fmt.Fprintf(&b, "front door %d", l.Door)
+	sign := " ("
+	for _, way := range []struct {
+		name  string
+		items int
+	}{{"commerce", l.Commerce}, {"profiles", l.Profiles}, {"cases", l.Cases}, {"webhooks", l.Hooks}, {"polls", l.Polls}} {
+		if way.items > 0 {
+			fmt.Fprintf(&b, "%s%s %d", sign, way.name, way.items)
+			sign = ", "
+		}
+	}
+	if sign == ", " {
+		b.WriteByte(')')
+	}
+	if s := l.Sync; s.Accepted > 0 {
+		fmt.Fprintf(&b, "   to profiles: taken %d = delivered %d + skipped %d + refused %d", s.Accepted, s.Delivered, s.Skipped, s.Refused)
+	}
+	fmt.Fprintf(&b, "   to Braze: %s", l.Books)
+	return b.String()
 }
 
 // Law is what has become of the records so far.

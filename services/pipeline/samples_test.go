@@ -236,6 +236,7 @@ func deliverySamples() []sample {
 		EventID: "e-1", UserID: "cus-1", Topic: "customer.events", Partition: 3, Offset: 17,
 		Outcome:  outcome.Outcome{Kind: outcome.Refused, Reason: "item_error", Detail: "events: invalid"},
 		Endpoint: "/users/track", Status: 201, RequestID: "r-1", Latency: 42 * time.Millisecond, Attempts: 2, SettledAt: morning,
+		Source: "shop",
 	}
 	half := refused
 	half.EventID, half.UserID, half.Outcome, half.PartsDone = "e-2", "cus-2", outcome.Outcome{Kind: outcome.Deferred, Reason: "transient"}, 1
@@ -244,7 +245,7 @@ func deliverySamples() []sample {
 			"event_id": r.EventID, "user_id": r.UserID, "source_topic": "customer.events", "source_partition": int32(3), "source_offset": int64(17),
 			"outcome": r.Outcome.Kind.String(), "reason": text(r.Outcome.Reason), "detail": nil, "endpoint": text("/users/track"),
 			"http_status": map[string]any{"int": int32(201)}, "request_id": text("r-1"), "latency_ms": map[string]any{"long": int64(42)},
-			"attempts": int32(2), "settled_at": morning, "parts_done": nil,
+			"attempts": int32(2), "settled_at": morning, "parts_done": nil, "source": text("shop"),
 		}
 	}
 	whole, part := native(&refused), native(&half)

@@ -54,30 +54,36 @@ func (s *stage) Held() string {
 }
 
 const (
-	settleFor   = 5 * time.Second        // longest wait for records that are on their way
+	settleFor   = 5 * time.Second        // longest wait for records that are on their way, beside what lingers
 	settleEvery = 100 * time.Millisecond // between looks
 	quietFor    = 700 * time.Millisecond // without a new record: longer than a fetch waits for one
 )
 
-// settled returns once the sender holds nothing and has got nothing new for a while, or when waiting
-// makes no sense any more. Only an embedded broker whose data is thrown away needs this: anywhere else
-// a record on a topic is safe there.
+// settled returns once nobody holds anything and nobody has got anything new for a while, or when waiting
+// makes no sense any more: a change of a profile lingers with attribute-sync, and has the sender before it
+// then. Only an embedded broker whose data is thrown away needs this: anywhere else a record on a topic is
+// safe there.
 func (l *Pipeline) settled(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, settleFor)
+	law := l.counters.law()
+	if l.calm != nil && *l.calm == law {
+		return // nothing has moved since the stage before this one was waited for
+	}
+	ctx, cancel := context.WithTimeout(ctx, settleFor+l.config.Sync.Sync.Linger)
 	defer cancel()
 	tick := time.NewTicker(settleEvery)
 	defer tick.Stop()
-	last, since := l.counters.law(), time.Now()
+	last, since := law, time.Now()
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case now := <-tick.C:
 			law := l.counters.law()
-			if law != last || law.Held > 0 {
+			if law != last || law.Held > 0 || law.Sync.Held > 0 {
 				last, since = law, now
 			}
 			if now.Sub(since) >= quietFor {
+				l.calm = &law
 				return
 			}
 		}

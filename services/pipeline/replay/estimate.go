@@ -49,6 +49,8 @@ type Estimate struct {
 	// DataPoints are at most what Braze counts for them: one for each event, one for each attribute.
 	// It is nil for topics of which that cannot be said.
 	DataPoints *int `json:"data_points"`
+	// Backfill says of changes of profiles what Braze would be told of them, and the data points exactly.
+	Backfill *Backfill `json:"backfill,omitempty"`
 }
 
 // maxUsers is how many users are told apart.

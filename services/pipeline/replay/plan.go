@@ -84,7 +84,10 @@ func Make(ctx context.Context, c *Cluster, o Order) (*Plan, error) {
 	if err := p.learn(ctx); err != nil {
 		return nil, err
 	}
-	return p, p.count(ctx)
+	if err := p.count(ctx); err != nil {
+		return nil, err
+	}
+	return p, p.estimateProfiles(ctx)
 }
 
 // learn reads what became of the records of the range.

@@ -5,6 +5,7 @@
 //	range.go      from where to where: by time or by offset, in each partition
 //	plan.go       reading receipts, marks and the range; nothing moves
 //	estimate.go   what is counted on the way
+//	backfill.go   what changes of profiles would cost, with what is known now
 //	move.go       setting a group's offsets back: everything from there on is sent again
 //	copy.go       producing the records once more: only what has not arrived
 //	receipts.go   what became of records, as braze.deliveries says
@@ -37,6 +38,7 @@ type Order struct {
 
 	MaxObjects int        // of a request, for the estimate
 	Rate       quota.Rate // of requests, likewise
+	Profiles   *Profiles  // likewise, for changes of profiles; nil for no estimate of them
 }
 
 // Stretch is what a plan is about in one partition.

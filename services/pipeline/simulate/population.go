@@ -31,6 +31,7 @@ type Person struct {
 	ordered  int    // orders that there have been
 	plan     string // of the membership
 	agenda   []step // what is left of the present journey
+	record   record // what offices have of the person
 }
 
 // line is a row of a cart.

@@ -2,6 +2,7 @@ package simulate
 
 import (
 	"encoding/json"
+	"maps"
 	"time"
 )
 
@@ -25,6 +26,9 @@ func (a *Act) object(it Item) map[string]any {
 	o := map[string]any{"name": it.Name}
 	if it.Commerce != nil {
 		o = it.Commerce.object()
+	}
+	if it.Said != nil {
+		o = maps.Clone(it.Said)
 	}
 	o["id"], o["user"] = it.ID, a.Person.User
 	if it.Properties != nil {

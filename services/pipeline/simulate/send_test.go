@@ -62,8 +62,11 @@ func (d *door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	verdict := d.verdict
-	if r.URL.Path == PathCommerce {
+	switch r.URL.Path {
+	case PathCommerce:
 		verdict = d.shopVerdict
+	case PathProfiles, PathCases:
+		verdict = d.officeVerdict
 	}
 	var items []map[string]any
 	if body[0] == '{' {
@@ -120,6 +123,18 @@ func (d *door) shopVerdict(it map[string]any) Verdict {
 		return Accepted
 	}
 	d.sequences[who] = append(d.sequences[who], seq)
+	return Accepted
+}
+
+// officeVerdict is that of what an office says.
+func (d *door) officeVerdict(it map[string]any) Verdict {
+	_, change := it["set"].(map[string]any)
+	if !change && it["add"] == nil && it["increment"] == nil && (it["case_id"] == nil || it["event"] == nil) || it["source"] == nil {
+		return Rejected
+	}
+	if !d.take(it["id"], "", nil) {
+		return Duplicate
+	}
 	return Accepted
 }
 

@@ -8,6 +8,7 @@
 //	population.go  who they are: invented names, addresses nobody owns
 //	journey.go     what they do: browse, buy, return, complain
 //	purchase.go    what the shop does for them: carts, orders, parcels, refunds, bills
+//	office.go      what the CRM and the helpdesk say of them
 //	commerce.go    what it says of that, in JSON
 //	mishap.go      what goes wrong: twice, late, malformed, out of order
 //	story.go       the acts, one after the other

@@ -42,7 +42,7 @@ const (
 	Delivered Fate = "delivered"
 	Skipped   Fate = "skipped"
 	Refused   Fate = "refused"
-	Elsewhere Fate = "elsewhere" // no event: it stands on another topic
+	Elsewhere Fate = "elsewhere" // no event: it stands on another topic, and Braze is told what follows from it
 	Nowhere   Fate = ""          // it never gets onto a topic
 )
 
@@ -51,7 +51,7 @@ type Act struct {
 	Number int // from 1
 	Person *Person
 	Mishap Mishap
-	Path   string // PathEvents, PathCommerce or PathBatch; empty for a story told to the topics
+	Path   string // PathEvents, PathCommerce, PathBatch, PathProfiles or PathCases; empty for a story told to the topics
 	Items  []Item
 	Body   []byte // what is posted to Path
 }
@@ -59,13 +59,14 @@ type Act struct {
 // Item is one thing that an act says.
 type Item struct {
 	ID         string
-	Kind       string    // track, page, identify or commerce
+	Kind       string    // track, page, identify, commerce, profile or case
 	Name       string    // of a commerce event, its type
 	Seq        int       // the person's running number on the topic; 0 for what is no event, or never becomes one
 	Time       time.Time // zero when the person says nothing about it
 	Properties json.RawMessage
 	Attributes json.RawMessage
-	Commerce   *Commerce // of kind commerce, in the place of the two
+	Commerce   *Commerce      // of kind commerce, in the place of the two
+	Said       map[string]any // of kinds profile and case, likewise: without id, user and time
 	Muted      bool
 	Want       Verdict // by the front door
 	Fate       Fate    // by the time nothing is held any more
@@ -85,6 +86,9 @@ type Story struct {
 	people  Population
 	life    *rand.Rand // who does what
 	luck    *rand.Rand // what goes wrong: a generator of its own, so that all else stays
+	desk    *rand.Rand // what offices say, likewise
+	mail    *rand.Rand // what goes wrong with that
+	letters int        // of offices
 	deeds   int
 	told    int
 	items   int
@@ -100,6 +104,8 @@ func NewStory(t Telling) *Story {
 		t: t, people: NewPopulation(t.Seed, t.Customers),
 		life: rand.New(rand.NewPCG(t.Seed, 1<<40)), //nolint:gosec // no secrets here
 		luck: rand.New(rand.NewPCG(t.Seed, 1<<41)), //nolint:gosec // likewise
+		desk: rand.New(rand.NewPCG(t.Seed, 1<<42)), //nolint:gosec // likewise
+		mail: rand.New(rand.NewPCG(t.Seed, 1<<43)), //nolint:gosec // likewise
 	}
 }
 
@@ -107,6 +113,7 @@ func NewStory(t Telling) *Story {
 func (s *Story) Next() Act {
 	for len(s.pending) == 0 {
 		s.tell()
+		s.office()
 	}
 	a := s.pending[0]
 	s.pending = s.pending[1:]
@@ -117,13 +124,11 @@ func (s *Story) Next() Act {
 
 // here are the people who have come so far. They come one after the other, so that the first of them
 // order something before the last has signed up.
-func (s *Story) here() Population {
-	s.deeds++
-	return s.people[:min(len(s.people), 5+s.deeds/5)]
-}
+func (s *Story) here() Population { return s.people[:min(len(s.people), 5+s.deeds/5)] }
 
 // tell lets somebody do something, and something go wrong with it.
 func (s *Story) tell() {
+	s.deeds++
 	p := pick(s.life, s.here())
 	d := p.act(s.life)
 	clientRoll := s.life.IntN(4)

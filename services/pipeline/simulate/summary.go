@@ -16,6 +16,8 @@ type Summary struct {
 	Rows     []Row         `json:"mishaps"`
 	Total    Row           `json:"total"`
 	Commerce int           `json:"commerce"` // items of the total that are commerce events
+	Profiles int           `json:"profiles"` // changes of profiles
+	Cases    int           `json:"cases"`    // reports on support cases
 	Requests int           `json:"requests"`
 	Retries  int           `json:"retries"` // requests sent again, with the same ids, after 429, 503 or no answer
 	// Known counts items that were new to the story and not to the door: the same seed was told before.
@@ -83,8 +85,13 @@ func (t *tally) count(a *Act, it *Item, got Verdict, why string, retried bool) {
 	}
 	row.add(got)
 	t.sum.Total.add(got)
-	if it.Kind == kindCommerce {
+	switch it.Kind {
+	case kindCommerce:
 		t.sum.Commerce++
+	case kindProfile:
+		t.sum.Profiles++
+	case kindCase:
+		t.sum.Cases++
 	}
 	if got == it.Want || got == Duplicate && it.Want == Accepted {
 		return

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"github.com/sluicehq/sluice/pkg/deadletter"
@@ -32,6 +33,7 @@ func Tell(ctx context.Context, c *replay.Cluster, q Query) (*Story, error) {
 			cluster: c, query: q, as: as, partitions: existing,
 			render: tap.NewRenderer(c.Schemas), letters: deadletter.NewDecoder(c.Schemas),
 			entries: map[replay.Place]*Entry{}, cut: map[replay.Place]int64{}, keys: map[string]bool{},
+			began: map[int32]time.Time{},
 		}
 		f.render.Expand = true
 		if as == Key {
@@ -63,6 +65,7 @@ type finder struct {
 	cut     map[replay.Place]int64 // by topic and partition: where the records begin that the limit has left
 	earlier int
 	looked  []Looked
+	began   map[int32]time.Time // when the first update that was read in a partition was written
 }
 
 // find reads the records first, since letters and receipts are known by them.
@@ -107,6 +110,9 @@ func (f *finder) read(ctx context.Context, t schema.Topic, each func(*stream.Rec
 	}
 	err := f.cluster.Read(ctx, r, func(rec *stream.Record) error {
 		l.Records++
+		if _, read := f.began[rec.Partition]; t.Name == schema.BrazeAttributes && !read {
+			f.began[rec.Partition] = rec.Timestamp
+		}
 		return each(rec)
 	})
 	f.looked = append(f.looked, l)
@@ -145,6 +151,9 @@ func (f *finder) record(ctx context.Context, t schema.Topic, r *stream.Record) e
 	id := header(r, "event-id")
 	if id == f.query.Text {
 		return f.add(ctx, t, r)
+	}
+	if t.Name == schema.BrazeAttributes {
+		return f.followsFrom(ctx, t, r)
 	}
 	// Whoever writes to the topic directly may leave the header out.
 	if id != "" || !bytes.Contains(r.Value, []byte(f.query.Text)) {
@@ -187,6 +196,9 @@ func (f *finder) add(ctx context.Context, t schema.Topic, r *stream.Record) erro
 	if utf8.Valid(r.Key) && r.Key != nil {
 		e.Key = string(r.Key)
 		f.keys[e.Key] = true
+	}
+	if t.Name == schema.BrazeAttributes {
+		e.comesFrom(line.Value)
 	}
 	if f.query.Values {
 		e.Value = []byte(line.Value)

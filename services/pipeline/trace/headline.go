@@ -24,6 +24,11 @@ type fields struct {
 	CartID     string `json:"cart_id"`
 	CheckoutID string `json:"checkout_id"`
 
+	CaseID    string `json:"case_id"`
+	CaseEvent string `json:"case_event"`
+	Severity  string `json:"severity"`
+	Trigger   string `json:"trigger_name"`
+
 	Attributes    jsontext.Value `json:"attributes_json"`
 	Set           jsontext.Value `json:"set_json"`
 	Add           jsontext.Value `json:"add_json"`
@@ -32,6 +37,7 @@ type fields struct {
 	Unset         []string       `json:"unset_fields"`
 	Subscriptions []struct{}     `json:"subscriptions"`
 	PreviousKey   string         `json:"previous_user_id"`
+	Declined      []struct{}     `json:"declined"`
 }
 
 // fieldsOf reads what a value says; what is of another type than expected is passed over.
@@ -44,6 +50,7 @@ func fieldsOf(value []byte) fields {
 	for name, to := range map[string]any{
 		"event_id": &f.EventID, "source": &f.Source, "event_name": &f.EventName, "event_kind": &f.EventKind,
 		"event_type": &f.EventType, "order_id": &f.OrderID, "cart_id": &f.CartID, "checkout_id": &f.CheckoutID,
+		"case_id": &f.CaseID, "case_event": &f.CaseEvent, "severity": &f.Severity, "trigger_name": &f.Trigger, "declined": &f.Declined,
 		"attributes_json": &f.Attributes, "set_json": &f.Set, "add_json": &f.Add, "remove_json": &f.Remove, "increment_json": &f.Increment,
 		"unset_fields": &f.Unset, "subscriptions": &f.Subscriptions, "previous_user_id": &f.PreviousKey,
 	} {
@@ -66,6 +73,12 @@ func headline(t schema.Topic, line tap.Line) string {
 	words := []string{cmp.Or(f.EventName, f.EventType)}
 	if f.EventKind == "page" || f.EventKind == "screen" {
 		words[0] += " (" + f.EventKind + ")"
+	}
+	if f.CaseID != "" {
+		words = append(words, f.supportCase())
+	}
+	if f.Trigger != "" {
+		words = append(words, "triggers "+f.Trigger)
 	}
 	for _, id := range [][2]string{{"order", f.OrderID}, {"cart", f.CartID}, {"checkout", f.CheckoutID}} {
 		if id[1] != "" {
@@ -93,10 +106,22 @@ func headline(t schema.Topic, line tap.Line) string {
 		words = append(words, "links an earlier id")
 	}
 	words = slices.DeleteFunc(words, func(w string) bool { return w == "" })
+	if len(words) == 0 && len(f.Declined) > 0 {
+		return "nothing to tell Braze: every write was declined"
+	}
 	if len(words) == 0 {
 		return "a record of " + t.RecordType
 	}
 	return strings.Join(words, "; ")
+}
+
+// supportCase is what happened to a case: "case 35436 escalated (high)".
+func (f *fields) supportCase() string {
+	words := "case " + f.CaseID + " " + f.CaseEvent
+	if f.Severity != "" {
+		words += " (" + f.Severity + ")"
+	}
+	return words
 }
 
 // someNames is how many names are told.

@@ -34,39 +34,54 @@ type Law struct {
 	Twice     int    `json:"delivered_again,omitempty"` // of the delivered, those with more than one such receipt
 }
 
-// laws says for every service that writes receipts what became of the records it reads.
+// laws says what became of the records with every service that reads them and says so: with those that
+// write receipts, and with the one that keeps profiles.
 func (f *finder) laws(ctx context.Context, s *Story) error {
+	gone, err := f.expiry(ctx)
+	if err != nil {
+		return err
+	}
+	err = f.law(ctx, s, keeper(), func(e *Entry, past bool) (Fate, int) {
+		return e.profileFate(past, f.query.Since.IsZero() && gone.before(e.Place.Partition, e.At)), 0
+	})
 	for _, t := range replay.ReceiptsOf("") {
-		if f.partitions[f.cluster.Kafka.Topic(t.Name)] == 0 {
+		if f.partitions[f.cluster.Kafka.Topic(t.Name)] == 0 || err != nil {
 			continue
 		}
-		committed, err := f.cluster.Admin.Committed(ctx, f.cluster.Kafka.Group(t.WrittenBy))
-		if err != nil {
-			return err
+		err = f.law(ctx, s, t.WrittenBy, func(e *Entry, past bool) (Fate, int) { return e.fate(t.WrittenBy, past) })
+	}
+	return err
+}
+
+// law is what became of the records with one service. The fate of one is asked for with whether the
+// service's commit has come past it; none is of a record that does not concern it.
+func (f *finder) law(ctx context.Context, s *Story, service string, fateOf func(e *Entry, past bool) (Fate, int)) error {
+	committed, err := f.cluster.Admin.Committed(ctx, f.cluster.Kafka.Group(service))
+	if err != nil {
+		return err
+	}
+	law := Law{Service: service}
+	for _, e := range s.Entries {
+		offsets, reads := committed[e.Place.Topic]
+		if !reads && !readBy(e.Topic, service) || e.Place.Partition < 0 {
+			continue
 		}
-		law := Law{Service: t.WrittenBy}
-		for _, e := range s.Entries {
-			offsets, reads := committed[e.Place.Topic]
-			if !reads && !readBy(e.Topic, t.WrittenBy) || e.Place.Partition < 0 {
-				continue
-			}
-			commit, ok := offsets[e.Place.Partition]
-			fate, times := e.fate(t.WrittenBy, ok && e.Place.Offset < commit)
-			if e.Gone && !f.query.Since.IsZero() && (fate == Held || fate == Unknown) {
-				continue // its receipt may be from before
-			}
-			if e.Fates == nil {
-				e.Fates = map[string]Fate{}
-			}
-			e.Fates[t.WrittenBy] = fate
-			law.count(fate)
-			if times > 1 {
-				law.Twice++
-			}
+		commit, ok := offsets[e.Place.Partition]
+		fate, times := fateOf(e, ok && e.Place.Offset < commit)
+		if fate == "" || e.Gone && !f.query.Since.IsZero() && (fate == Held || fate == Unknown) {
+			continue // what was said of it may be from before
 		}
-		if law.Accepted > 0 {
-			s.Laws = append(s.Laws, law)
+		if e.Fates == nil {
+			e.Fates = map[string]Fate{}
 		}
+		e.Fates[service] = fate
+		law.count(fate)
+		if times > 1 {
+			law.Twice++
+		}
+	}
+	if law.Accepted > 0 {
+		s.Laws = append(s.Laws, law)
 	}
 	return nil
 }

@@ -10,6 +10,7 @@ func (f *finder) story(looked []Looked) *Story {
 	f.drop()
 	s := &Story{Query: f.query.Text, As: f.as, Asked: f.query.As, Earlier: f.earlier, Looked: looked, Laws: []Law{}}
 	s.Entries = slices.SortedFunc(maps.Values(f.entries), older)
+	f.link(s.Entries)
 	keys := map[string]bool{}
 	for _, e := range s.Entries {
 		if e.Key != "" {

@@ -83,6 +83,9 @@ func (e *Entry) write(line func(string, ...any), paint func(string) string) {
 	if len(e.Value) > 0 && string(e.Value) != "null" {
 		line("    %s", e.Value)
 	}
+	for _, l := range e.profileLines() {
+		line("    %s", l)
+	}
 	for _, w := range e.words(paint) {
 		line("    %s  %s", w.at.Format(tap.Millis), w.words)
 	}
@@ -92,9 +95,17 @@ func (e *Entry) write(line func(string, ...any), paint func(string) string) {
 		case Held:
 			line("    %s by %s, which has not settled it yet", paint(string(Held)), service)
 		case Unknown:
-			line("    %s has come past it, and no receipt is left", service)
+			line("    %s has come past it, and no %s is left", service, e.wordOf(service))
 		}
 	}
+}
+
+// wordOf is what a service says of what became of a record.
+func (e *Entry) wordOf(service string) string {
+	if ofProfiles(e.Topic) && service == keeper() {
+		return "record of what it made of it"
+	}
+	return "receipt"
 }
 
 // said is what was said of a record, and when.

@@ -4,10 +4,11 @@
 //	beside.go     letters and receipts that are about them, or belong to the question themselves
 //	story.go      putting receipts and letters beside the records they are about, in the order of time
 //	law.go        what became of them: accepted = delivered + skipped + refused + held
+//	updates.go    what records of profiles have led to, and which writes were declined
 //	headline.go   a record in a few words, without anybody's values
 //	text.go       the story for a person
 //
-// It knows no topic by name. Whatever package schema lists is read; a topic that ends in .deliveries
+// Of topics it knows one by name, braze.attributes, whose records name what they come from. Whatever package schema lists is read; a topic that ends in .deliveries
 // holds receipts, one that ends in .deadletters holds letters, and every other holds records. A record
 // is read with its writer's schema, so that of a topic that is new tomorrow the key, the id and the
 // receipts are told, even where nobody has written a headline for it.
@@ -74,20 +75,26 @@ type Looked struct {
 // Entry is a record, with what is known of it. Of one that is not on its topic any more only that is
 // left.
 type Entry struct {
-	At           time.Time       `json:"at"`
-	Place        replay.Place    `json:"place"`
-	Topic        string          `json:"topic"` // without prefix
-	Key          string          `json:"key,omitempty"`
-	Gone         bool            `json:"gone,omitempty"`
-	What         string          `json:"what"` // a few words
-	EventID      string          `json:"event_id,omitempty"`
-	Source       string          `json:"source,omitempty"`
-	ReplayedFrom []replay.Place  `json:"replayed_from,omitempty"`
-	Unreadable   *tap.Reason     `json:"unreadable,omitempty"`
-	Value        jsontext.Value  `json:"value,omitempty"`
-	Receipts     []Receipt       `json:"receipts,omitempty"`
-	Letters      []Letter        `json:"dead_letters,omitempty"`
-	Fates        map[string]Fate `json:"fates,omitempty"` // by service
+	At           time.Time      `json:"at"`
+	Place        replay.Place   `json:"place"`
+	Topic        string         `json:"topic"` // without prefix
+	Key          string         `json:"key,omitempty"`
+	Gone         bool           `json:"gone,omitempty"`
+	What         string         `json:"what"` // a few words
+	EventID      string         `json:"event_id,omitempty"`
+	Source       string         `json:"source,omitempty"`
+	ReplayedFrom []replay.Place `json:"replayed_from,omitempty"`
+	Unreadable   *tap.Reason    `json:"unreadable,omitempty"`
+	Value        jsontext.Value `json:"value,omitempty"`
+	Receipts     []Receipt      `json:"receipts,omitempty"`
+	Letters      []Letter       `json:"dead_letters,omitempty"`
+	// Causes are the records that an update of a profile comes from; Led are the updates that a record has
+	// led to, and Declined the writes of it that came to nothing. Unchanged says that Braze had it all.
+	Causes    []Cause         `json:"causes,omitempty"`
+	Led       []replay.Place  `json:"led_to,omitempty"`
+	Declined  []Declined      `json:"declined,omitempty"`
+	Unchanged bool            `json:"unchanged,omitempty"`
+	Fates     map[string]Fate `json:"fates,omitempty"` // by service
 }
 
 // Receipt is what a service says became of a record.

@@ -16,6 +16,7 @@ import (
 	"github.com/sluicehq/sluice/services/ingest"
 	"github.com/sluicehq/sluice/services/pipeline"
 
+	attributesync "github.com/sluicehq/sluice/services/attribute-sync"
 	brazesender "github.com/sluicehq/sluice/services/braze-sender"
 )
 
@@ -48,6 +49,7 @@ type page struct {
 
 func pages() []page {
 	return []page{
+		{"services/attribute-sync/README.md", config.MarkdownTable[attributesync.Config]()},
 		{"services/braze-sender/README.md", config.MarkdownTable[brazesender.Config]()},
 		{"services/ingest/README.md", config.MarkdownTable[ingest.Config]()},
 		{"services/pipeline/README.md", config.MarkdownTable[pipeline.Config]()},

@@ -86,8 +86,8 @@ func (a *app) root() *cobra.Command {
 	_ = root.MarkPersistentFlagFilename("config", "yaml", "yml") // which fails for flags that do not exist
 	root.AddCommand(
 		a.runCommand(), a.simulateCommand(), a.probeCommand(), a.tapCommand(),
-		a.traceCommand(), a.deadlettersCommand(), a.replayCommand(),
-		a.routesCommand(), a.sourcesCommand(), a.schemasCommand(), a.topicsCommand(), a.configCommand(), a.versionCommand(),
+		a.traceCommand(), a.whyMutedCommand(), a.deadlettersCommand(), a.replayCommand(),
+		a.routesCommand(), a.fieldsCommand(), a.sourcesCommand(), a.schemasCommand(), a.topicsCommand(), a.configCommand(), a.versionCommand(),
 	)
 	return root
 }

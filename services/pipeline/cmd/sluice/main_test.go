@@ -5,12 +5,14 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -21,6 +23,8 @@ import (
 
 	"github.com/sluicehq/sluice/pkg/config"
 	"github.com/sluicehq/sluice/pkg/daemon"
+	"github.com/sluicehq/sluice/pkg/schema"
+	"github.com/sluicehq/sluice/pkg/stream"
 	"github.com/sluicehq/sluice/services/pipeline"
 )
 
@@ -66,6 +70,7 @@ func startPipeline(later func(func()), failed func(error)) (*pipeline.Pipeline, 
 	cfg, _, err := pipeline.Load(config.Options{Environ: []string{
 		"EMBEDDED_KAFKA_ADDR=:0", "EMBEDDED_REGISTRY_ADDR=:0", "SANDBOX_BRAZE_ADDR=:0", "INGEST_ADDR=:0", "OPS_ADDR=:0",
 		"LOG_LEVEL=error", "BRAZE_LINGER=20ms", "BRAZE_COMMIT_EVERY=10ms", "INGEST_DRAIN_PAUSE=10ms",
+		"ATTRIBUTE_LINGER=50ms",
 	}})
 	if err != nil {
 		return nil, err
@@ -126,19 +131,45 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// settled N waits until the pipeline has taken N records at least, and holds none.
+// settled N waits until N events and commerce events at least have been settled, and nobody holds anything:
+// neither attribute-sync, nor the sender of what that has made, or of cases.
 func settled(ts *testscript.TestScript, _ bool, args []string) {
 	n, err := strconv.Atoi(args[0])
 	ts.Check(err)
 	l := ts.Value("pipeline").(*pipeline.Pipeline)
+	ts.Check(untilSettled(context.Background(), l, n))
+}
+
+// untilSettled is settled for any test.
+func untilSettled(ctx context.Context, l *pipeline.Pipeline, n int) error {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
-	limit := time.After(time.Minute)
-	for l.Law().Accepted < n || l.Law().Held > 0 {
+	kafka := stream.Config{Brokers: []string{l.Places().Kafka}}
+	count := func(topics ...string) (records int, err error) {
+		for _, topic := range topics {
+			err = errors.Join(err, stream.Read(ctx, kafka, stream.Range{Topic: topic}, func(*stream.Record) error { records++; return nil }))
+		}
+		return records, err
+	}
+	for {
+		concern, err := count(schema.CustomerProfiles, schema.CommerceEvents, schema.SupportCases)
+		if err != nil {
+			return err
+		}
+		law := l.Law()
+		others, err := count(schema.BrazeAttributes, schema.SupportCases)
+		if err != nil {
+			return err
+		}
+		if law.Sync.Accepted >= concern && law.Accepted >= n+others && law.Held == 0 {
+			return nil
+		}
 		select {
 		case <-tick.C:
-		case <-limit:
-			ts.Fatalf("waited in vain for %d records: %v", n, l.Law())
+		case <-ctx.Done():
+			return fmt.Errorf("waited in vain for %d events, %d records beside them and %d for profiles: %v", n, others, concern, l.Law())
 		}
 	}
 }
@@ -183,7 +214,10 @@ func TestTheFirstCurlsWorkAsPrinted(t *testing.T) {
 		}
 	}
 	s := launch(t, "run", "--simulate")
-	curls := []string{s.until(regexp.MustCompile(`^ +(curl .*)$`)), s.until(regexp.MustCompile(`^ +(curl .*/v1/commerce .*)$`))}
+	var curls []string
+	for _, path := range []string{"/v1/events", "/v1/commerce", "/v1/profiles", "/v1/cases"} {
+		curls = append(curls, s.until(regexp.MustCompile(`^ +(curl .*`+path+` .*)$`)))
+	}
 	at := s.until(regexp.MustCompile(`^ +(http://\S+/_sandbox/users/\S+)$`))
 	s.until(regexp.MustCompile(`(first arrival)`))
 	for _, curl := range curls {
@@ -195,11 +229,11 @@ func TestTheFirstCurlsWorkAsPrinted(t *testing.T) {
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	limit := time.After(time.Minute)
-	for body := ""; !strings.Contains(body, "Tried Sluice") || !strings.Contains(body, "ecommerce.order_placed"); body = get(t, at) {
+	for body := ""; !containsAll(body, "Tried Sluice", "ecommerce.order_placed", `"tier"`, "promotions_suppressed_until"); body = get(t, at) {
 		select {
 		case <-tick.C:
 		case <-limit:
-			t.Fatalf("the event and the order never arrived at %s: %s", at, body)
+			t.Fatalf("what was sent never arrived at %s: %s", at, body)
 		}
 	}
 	if code := s.interrupt(); code != 0 {
@@ -214,6 +248,10 @@ func TestTheFirstCurlsWorkAsPrinted(t *testing.T) {
 	if !strings.Contains(last, "held 0") {
 		t.Errorf("its last count is %q, want nothing held", last)
 	}
+}
+
+func containsAll(text string, parts ...string) bool {
+	return !slices.ContainsFunc(parts, func(part string) bool { return !strings.Contains(text, part) })
 }
 
 func get(t *testing.T, url string) string {

@@ -6,7 +6,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/sluicehq/sluice/services/pipeline"
 )
@@ -37,7 +36,10 @@ func commands(t *testing.T, page string, words ...string) []string {
 func TestWhatTheFirstPageSaysWorks(t *testing.T) {
 	t.Parallel()
 	list := commands(t, filepath.Join("..", "..", "..", "..", "README.md"), "curl", "bin/sluice")
-	want := []string{`"accepted":1`, `"accepted":1`, "delivered; /users/track answered 201", `"accepted":1`}
+	want := []string{
+		`"accepted":1`, `"accepted":1`, `"accepted":1`, `"accepted":1`,
+		"delivered; /users/track answered 201", "muted until", `"accepted":1`,
+	}
 	if len(list) != len(want) {
 		t.Fatalf("the page has %d commands, want %d: %q", len(list), len(want), list)
 	}
@@ -46,9 +48,11 @@ func TestWhatTheFirstPageSaysWorks(t *testing.T) {
 		t.Fatal(err)
 	}
 	places := l.Places()
-	if printed := []string{l.Curl(), l.OrderCurl()}; strings.ReplaceAll(list[0], "http://127.0.0.1:8080", places.Door) != printed[0] ||
-		strings.ReplaceAll(list[1], "http://127.0.0.1:8080", places.Door) != printed[1] {
-		t.Errorf("the page says\n%s\nand sluice run prints\n%s", strings.Join(list[:2], "\n"), strings.Join(printed, "\n"))
+	printed := []string{l.Curl(), l.OrderCurl(), l.ProfileCurl(), l.CaseCurl()}
+	for i, curl := range printed {
+		if said := strings.ReplaceAll(list[i], "http://127.0.0.1:8080", places.Door); said != curl {
+			t.Errorf("the page says\n%s\nand sluice run prints\n%s", said, curl)
+		}
 	}
 	for i, command := range list {
 		command = strings.ReplaceAll(command, "http://127.0.0.1:8080", places.Door)
@@ -59,33 +63,26 @@ func TestWhatTheFirstPageSaysWorks(t *testing.T) {
 		if err != nil || !strings.Contains(string(out), want[i]) {
 			t.Fatalf("%s\nprinted %s: %v", command, out, err)
 		}
-		if i == 1 {
-			delivered(t, l, 2) // before anybody asks what became of it
+		if i == len(printed)-1 {
+			arrived(t, l, 2) // before anybody asks what became of it
 			profile := get(t, l.Arrival())
-			for _, name := range []string{"Tried Sluice", "ecommerce.order_placed", "84.9"} {
+			for _, name := range []string{"Tried Sluice", "ecommerce.order_placed", "84.9", `"tier"`, "promotions_suppressed_until"} {
 				if !strings.Contains(profile, name) {
 					t.Errorf("%s has no %s: %s", l.Arrival(), name, profile)
 				}
 			}
 		}
 	}
-	delivered(t, l, 3)
+	arrived(t, l, 3)
 	if _, known := l.Sandbox().Profile("you"); known {
 		t.Error("Braze still knows who was erased")
 	}
 }
 
-// delivered waits until so many records have been delivered.
-func delivered(t *testing.T, l *pipeline.Pipeline, n int) {
+// arrived waits until so many records that came in have been settled, and all that was made of them.
+func arrived(t *testing.T, l *pipeline.Pipeline, n int) {
 	t.Helper()
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	limit := time.After(time.Minute)
-	for l.Law().Delivered < n || l.Law().Held > 0 {
-		select {
-		case <-tick.C:
-		case <-limit:
-			t.Fatalf("waited in vain for %d records: %v", n, l.Law())
-		}
+	if err := untilSettled(t.Context(), l, n); err != nil {
+		t.Fatal(err)
 	}
 }

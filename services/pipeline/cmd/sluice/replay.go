@@ -11,6 +11,8 @@ import (
 
 	"github.com/sluicehq/sluice/services/pipeline"
 	"github.com/sluicehq/sluice/services/pipeline/replay"
+
+	attributesync "github.com/sluicehq/sluice/services/attribute-sync"
 )
 
 // replaying is what the command line says about a replay.
@@ -18,7 +20,7 @@ type replaying struct {
 	to, from, until string
 	partitions      []int32
 	copies, skip    bool
-	yes, json       bool
+	yes, dry, json  bool
 	skipGiven       bool
 }
 
@@ -29,7 +31,8 @@ func (a *app) replayCommand() *cobra.Command {
 		Short: "Let a service have a range of a topic once more; a dry run with an estimate first",
 		Example: `  sluice replay customer.events --to braze-sender --from 2h
   sluice replay customer.events --to braze-sender --from 2026-03-02T09:00:00Z --until 2026-03-02T10:00:00Z --copy --yes
-  sluice replay customer.events --to braze-sender --from 4711 --partition 3 --yes`,
+  sluice replay customer.events --to braze-sender --from 4711 --partition 3 --yes
+  sluice replay customer.profiles --to attribute-sync --from start --dry-run      what would it cost?`,
 		Long: `Without --yes it only says what the range holds, what of it has been delivered already, and what
 would be sent at what cost.
 
@@ -38,6 +41,9 @@ delivered or not. Kafka allows that only while no replica of the service is at w
 records are produced to the topic once more instead, with the header replayed-from: only those that
 have no receipt saying delivered (nor another with the same id), and none twice; the service goes on
 meanwhile, and every other reader of the topic sees the copies, too.
+
+Of customer.profiles it says what Braze would be told: the records are held to what attribute-sync
+knows of their customers now, batch by batch, and the data points are counted exactly.
 
 --from and --until take an offset, a time (RFC 3339), a date, how long ago, or start. TOPIC is a name
 without TOPIC_PREFIX.
@@ -52,6 +58,9 @@ without TOPIC_PREFIX.
 			}
 			return a.withSite(c, func(ctx context.Context, s *site) error {
 				o.MaxObjects, o.Rate = s.config.Sender.Braze.MaxObjects, s.config.Sender.Braze.Rate
+				if o.Profiles, err = s.profiles(); err != nil {
+					return err
+				}
 				return a.replay(ctx, s, o, r)
 			})
 		},
@@ -67,6 +76,7 @@ without TOPIC_PREFIX.
 	f.BoolVar(&r.copies, "copy", false, "produce the records once more instead of setting the service back")
 	f.BoolVar(&r.skip, "skip-delivered", true, "with --copy, leave out what was delivered or copied already")
 	f.BoolVar(&r.yes, "yes", false, "do it")
+	f.BoolVar(&r.dry, "dry-run", false, "only say what would happen, as without --yes")
 	f.BoolVar(&r.json, "json", false, "print JSON")
 	_ = c.RegisterFlagCompletionFunc("to", cobra.FixedCompletions(pipeline.Targets(), cobra.ShellCompDirectiveNoFileComp))
 	return c
@@ -81,6 +91,8 @@ func (r replaying) order(topic string, now time.Time) (replay.Order, error) {
 		return o, usageError{errors.New("--from: where does the range begin?")}
 	case r.until != "" && !r.copies:
 		return o, usageError{errors.New("--until: a service that is set back sends everything from there on; a range that ends needs --copy")}
+	case r.yes && r.dry:
+		return o, usageError{errors.New("--yes: --dry-run says otherwise; give one of them")}
 	case r.skipGiven && !r.copies:
 		return o, usageError{errors.New("--skip-delivered: a service that is set back sends everything again; only --copy can leave something out")}
 	}
@@ -132,9 +144,54 @@ func (a *app) replay(ctx context.Context, s *site, o replay.Order, r replaying) 
 	return err
 }
 
+// profiles is what attribute-sync is set to.
+func (s *site) profiles() (*replay.Profiles, error) {
+	sync := s.config.Sync.Sync
+	fields, err := attributesync.LoadFields(sync.FieldsFile)
+	if err != nil {
+		return nil, err
+	}
+	return &replay.Profiles{Fields: fields, Batch: sync.Batch, Repeats: sync.Repeats}, nil
+}
+
+// backfillPlan prints what a range of changes of profiles holds, and what Braze would be told of it. There
+// are no receipts of what became of it.
+func (a *app) backfillPlan(p *replay.Plan) error {
+	e, b := p.Estimate, p.Estimate.Backfill
+	verb := "would be read again"
+	if p.Order.Copy {
+		verb = "would be copied"
+	}
+	rows := [][]string{{"bytes", strconv.FormatInt(e.Bytes, 10)}}
+	for _, r := range []struct {
+		what string
+		n    int
+	}{
+		{"records", e.Records},
+		{"customers", e.Users},
+		{verb, e.Again},
+		{"kept back, copied before", e.Twice},
+		{"not read yet", e.Anyway},
+		{"lead to something", b.Told},
+		{"unchanged", b.Unchanged},
+		{"declined", b.Declined},
+		{"refused", b.Refused},
+		{"customers of whom Braze is told", b.Users},
+		{"updates", b.Updates},
+		{"data points", int(b.DataPoints)},
+		{"data points saved", int(b.Saved)},
+	} {
+		rows = append(rows, []string{r.what, strconv.Itoa(r.n)})
+	}
+	return a.table([]string{"WHAT", "NUMBER"}, rows)
+}
+
 // replayPlan prints what a range holds, and what would be sent.
 func (a *app) replayPlan(p *replay.Plan) error {
 	e := p.Estimate
+	if e.Backfill != nil {
+		return a.backfillPlan(p)
+	}
 	users := strconv.Itoa(e.Users)
 	if e.More {
 		users = "more than " + users
@@ -180,7 +237,13 @@ func (a *app) replayReport(ctx context.Context, r replayed) {
 			a.say("note: %s", active)
 		}
 	}
+	if b := p.Estimate.Backfill; b != nil {
+		a.say("this range would cost %d data points: %d updates for %d customers; %d data points are saved, since Braze has the values or newer ones come at once",
+			b.DataPoints, b.Updates, b.Users, b.Saved)
+	}
 	switch {
+	case r.DryRun && p.Estimate.Backfill != nil:
+		a.say("dry run: %s would read %d records again; --yes does it", p.Order.Service, p.Estimate.Again)
 	case r.DryRun && p.Order.Copy:
 		a.say("dry run: %d records would be copied to %s; --yes does it", p.Estimate.Again, p.Topic)
 	case r.DryRun:

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -142,13 +144,13 @@ when a route fails on a record: in earnest that record would be a dead letter.
 	f := c.Flags()
 	f.StringVar(&t.against, "against", "", "`file` to compare with; the running one (ROUTES_FILE) otherwise")
 	f.StringVar(&t.records, "records", "", "`file` of recorded lines, - for standard input")
-	f.StringVar(&t.topic, "topic", "", "read this `topic` instead: customer.events or commerce.events")
+	f.StringVar(&t.topic, "topic", "", "read this `topic` instead: "+strings.Join(routes.Topics(), ", "))
 	f.StringVar(&t.since, "since", "", "of the topic, only records stamped at this `time` or later, such as 1h; all otherwise")
 	f.IntVar(&t.limit, "limit", 0, "end after so `many` records")
 	f.IntVar(&t.show, "show", 3, "how `many` samples of each kind of difference")
 	f.BoolVar(&t.requests, "requests", false, "print every request as a line of JSON, and the counts to standard error")
 	f.BoolVar(&t.json, "json", false, "print the counts and samples as JSON")
-	_ = c.RegisterFlagCompletionFunc("topic", cobra.FixedCompletions([]string{routes.EventsTopic, routes.CommerceTopic}, cobra.ShellCompDirectiveNoFileComp))
+	_ = c.RegisterFlagCompletionFunc("topic", cobra.FixedCompletions(routes.Topics(), cobra.ShellCompDirectiveNoFileComp))
 	return c
 }
 
@@ -156,8 +158,8 @@ func (t trial) check() error {
 	switch {
 	case (t.records == "") == (t.topic == ""):
 		return usageError{errors.New("give either --records or --topic")}
-	case t.topic != "" && t.topic != routes.EventsTopic && t.topic != routes.CommerceTopic:
-		return usageError{fmt.Errorf("--topic: routes are for %s and %s", routes.EventsTopic, routes.CommerceTopic)}
+	case t.topic != "" && !slices.Contains(routes.Topics(), t.topic):
+		return usageError{fmt.Errorf("--topic: routes are for %s", strings.Join(routes.Topics(), ", "))}
 	case t.since != "" && t.topic == "":
 		return usageError{errors.New("--since goes with --topic; recorded lines are all taken")}
 	case t.limit < 0 || t.show < 0:

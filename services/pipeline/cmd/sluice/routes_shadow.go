@@ -130,15 +130,20 @@ func (s *shadow) requests(t *routes.Table, rec routes.Record) (list []request, f
 // beforehand is what braze-sender decides without asking the routes.
 func (s *shadow) beforehand(rec routes.Record) (r request, settled bool) {
 	e := rec.Event
+	skipped := func(reason string) (request, bool) {
+		return request{What: "skip", Target: reason, Reason: reason}, true
+	}
 	switch {
-	case e == nil && rec.Commerce.BrazeDisabled, e != nil && e.BrazeDisabled:
-		return request{What: "skip", Target: "integration_disabled", Reason: "integration_disabled"}, true
-	case e == nil:
+	case rec.Commerce != nil && rec.Commerce.BrazeDisabled, e != nil && e.BrazeDisabled:
+		return skipped("integration_disabled")
+	case rec.Update != nil && rec.Update.Trigger == "" && len(rec.Update.Attributes) == 0:
+		return skipped("nothing_to_send")
+	case e == nil, rec.Update != nil: // attribute-sync has held its attributes to the rules
 		return r, false
 	case e.Kind == event.KindIdentify || e.Kind == event.KindErase: // of the person, and no route's business
 		return request{What: e.Kind}, true
 	case (e.Kind == event.KindPage || e.Kind == event.KindScreen) && !s.pages:
-		return request{What: "skip", Target: "page_view", Reason: "page_view"}, true
+		return skipped("page_view")
 	}
 	v := braze.CheckEvent(e.Name, e.Properties)
 	if v == nil {

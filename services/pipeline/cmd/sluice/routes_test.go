@@ -162,6 +162,36 @@ func compactJSON(t *testing.T, text string) string {
 	return b.String()
 }
 
+func TestAShadowRunTakesUpdatesAndSupportCases(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "lines.jsonl")
+	lines := `{"topic":"eu.braze.attributes","value":{"event_id":"u-1","external_id":"crm-1","occurred_at":"2026-03-02T09:15:03.480Z","decided_at":"2026-03-02T09:15:04.210Z","attributes_json":"{\"plan\":\"gold\"}","trigger_name":null,"properties_json":null,"data_points":1,"causes":[],"declined":[]}}
+{"topic":"eu.braze.attributes","value":{"event_id":"u-2","external_id":"crm-1","occurred_at":"2026-03-02T09:15:03.480Z","trigger_name":"support_survey_due","causes":[{"event_id":"z-1","source":"zendesk","source_topic":"support.cases","source_partition":0,"source_offset":1}]}}
+{"topic":"eu.braze.attributes","value":{"event_id":"u-3","external_id":"crm-1","occurred_at":"2026-03-02T09:15:03.480Z","declined":[{"event_id":"p-1","source":"crm","field":"plan","reason":"stale","detail":null}]}}
+{"topic":"eu.support.cases","value":{"event_id":"z-1","external_id":"crm-1","case_id":"4711","case_event":"escalated","occurred_at":"2026-03-02T09:15:03.480Z","source":"zendesk","severity":"high"}}
+`
+	file := filepath.Join(t.TempDir(), "routes.yaml")
+	const text = `routes: [{name: sorry, match: {topic: support.cases, event: escalated}, send: [{campaign: {id: c-1, properties: {case: .case_id}}}]}]`
+	for path, text := range map[string]string{path: lines, file: text} {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var out, said strings.Builder
+	if code := run([]string{"routes", "test", file, "--records", path, "--requests"}, nil, &out, &said); code != exitOK {
+		t.Fatalf("it ended with %d: %s", code, said.String())
+	}
+	for _, want := range []string{
+		`"what":"attributes","priority":"profile","call":"POST /users/track","body":{"attributes":[{"external_id":"crm-1","plan":"gold"}]}`,
+		`"what":"event","target":"support_survey_due","priority":"live"`,
+		`"what":"skip","target":"nothing_to_send"`,
+		`"what":"campaign","target":"c-1","route":"sorry"`,
+	} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("nowhere in\n%s\nis there %s", out.String(), want)
+		}
+	}
+}
+
 func TestAShadowRunSaysWhatIsWrongWithItsInput(t *testing.T) {
 	t.Parallel()
 	lines := func(text string) string {
@@ -178,7 +208,7 @@ func TestAShadowRunSaysWhatIsWrongWithItsInput(t *testing.T) {
 		code int
 	}{
 		{"neither records nor a topic", nil, "give either --records or --topic", exitUsage},
-		{"a topic without routes", []string{"--topic", "braze.deliveries"}, "routes are for customer.events and commerce.events", exitUsage},
+		{"a topic without routes", []string{"--topic", "braze.deliveries"}, "routes are for customer.events, commerce.events", exitUsage},
 		{"no such file", []string{"--records", "/nowhere/x"}, "/nowhere/x: no such file", exitFindings},
 		{"no JSON", []string{"--records", lines("hello\n")}, "line 1 is none of sluice tap's", exitFindings},
 		{"records of another topic", []string{"--records", lines(`{"topic":"braze.deliveries","value":{}}`)}, "line 1: a record of braze.deliveries is not routed", exitFindings},

@@ -118,14 +118,11 @@ func (t trial) enough(s *shadow) error {
 
 // value takes a record's value as tap shows it.
 func (s *shadow) value(at place, value []byte, backfill bool) error {
-	topic := routes.EventsTopic
-	switch {
-	case strings.HasSuffix(at.Topic, routes.CommerceTopic):
-		topic = routes.CommerceTopic
-	case !strings.HasSuffix(at.Topic, routes.EventsTopic):
-		return fmt.Errorf("a record of %s is not routed; routes are for %s and %s", at.Topic, routes.EventsTopic, routes.CommerceTopic)
+	i := slices.IndexFunc(routes.Topics(), func(topic string) bool { return strings.HasSuffix(at.Topic, topic) })
+	if i < 0 {
+		return fmt.Errorf("a record of %s is not routed; routes are for %s", at.Topic, strings.Join(routes.Topics(), ", "))
 	}
-	rec, err := routes.ParseRecord(topic, value)
+	rec, err := routes.ParseRecord(routes.Topics()[i], value)
 	if err != nil || len(value) == 0 || value[0] != '{' { // no Avro, a tombstone, or nothing that ours could be
 		s.report.Records++
 		s.report.Unreadable++

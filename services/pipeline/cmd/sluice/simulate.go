@@ -160,8 +160,8 @@ func (a *app) summary(s simulate.Summary, asJSON bool) error {
 	if err := a.table([]string{"MISHAP", "SENT", "ACCEPTED", "DUPLICATE", "REJECTED", "LOST"}, rows); err != nil {
 		return err
 	}
-	a.say("seed %d: %d items in %.1f s, %d of them commerce; %d requests, %d of them again",
-		s.Seed, s.Total.Sent, s.Seconds, s.Commerce, s.Requests, s.Retries)
+	a.say("seed %d: %d items in %.1f s, %d of them commerce, %d of profiles, %d of cases; %d requests, %d of them again",
+		s.Seed, s.Total.Sent, s.Seconds, s.Commerce, s.Profiles, s.Cases, s.Requests, s.Retries)
 	if s.Known > 0 {
 		a.say("%d items were known already: this seed has been told before; another --seed tells another story", s.Known)
 	}

@@ -33,7 +33,8 @@ func (a *app) traceCommand() *cobra.Command {
   sluice trace cus-48213 --json | jq '.entries[].receipts[].outcome'`,
 		Long: `Each record stands with its receipts (what Braze answered, request, latency, attempts) and dead
 letters, in the order of time; at the end the law: accepted = delivered + skipped + refused + held.
-Held is what has no receipt and lies beyond what the service has committed.
+Held is what has no receipt and lies beyond what the service has committed. Changes of profiles and
+cases are told with the updates that they have led to, and with the writes that lost and to which.
 
 By key only the partition is read where the key belongs. What is no key is looked for as an event's
 id, in every partition, until its records are found; --key and --event say which it is. Without
