@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/sluicehq/sluice/pkg/deadletter"
+	"github.com/sluicehq/sluice/pkg/event"
 	"github.com/sluicehq/sluice/pkg/outcome"
 	"github.com/sluicehq/sluice/pkg/schema"
 	"github.com/sluicehq/sluice/pkg/stream"
@@ -151,6 +152,11 @@ func TestVerdicts(t *testing.T) {
 	torn := c.Put(schema.CustomerEvents, 0, "cus-2", []byte("torn"))
 	expect(c.Letter(torn, "cus-2", "", refused("not_avro", "no")), deadletters.Replay)
 
+	difference := c.Update("cus-4", event.Update{ID: "u-1", Attributes: []byte(`{"tier":"gold"}`)})
+	expect(c.Letter(difference, "cus-4", "u-1", refused("item_error", "attributes: no")), deadletters.Outdated)
+	trigger := c.Update("cus-4", event.Update{ID: "u-2", Trigger: "support_survey_due"})
+	expect(c.Letter(trigger, "cus-4", "u-2", refused("item_error", "events: no")), deadletters.Replay)
+
 	c.Caught()
 	held := c.Event("cus-1", "e-10", "Signed Up", "")
 	expect(c.Letter(held, "cus-1", "e-10", refused("item_error", "events: no")), deadletters.Held)
@@ -172,7 +178,7 @@ func TestVerdicts(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("verdicts (-want +got):\n%s", diff)
 	}
-	if p.Replay != 5 || p.Users != 2 || p.InDoubt != 1 || p.Halves != 1 || p.Attributes != 2 || p.Unreadable != 1 || p.Old != 5 {
+	if p.Replay != 6 || p.Users != 3 || p.InDoubt != 1 || p.Halves != 1 || p.Attributes != 2 || p.Unreadable != 1 || p.Old != 6 {
 		t.Errorf("the plan is %+v", *p)
 	}
 }

@@ -4,8 +4,11 @@ import (
 	"context"
 	"time"
 
+	"github.com/sluicehq/sluice/pkg/avro"
+	"github.com/sluicehq/sluice/pkg/event"
 	"github.com/sluicehq/sluice/pkg/outcome"
 	"github.com/sluicehq/sluice/pkg/receipt"
+	"github.com/sluicehq/sluice/pkg/schema"
 	"github.com/sluicehq/sluice/pkg/stream"
 	"github.com/sluicehq/sluice/services/pipeline/replay"
 )
@@ -25,6 +28,24 @@ func (p *Plan) judgeAlone(marked map[replay.Place]bool) {
 			it.keep(Replayed, "a mark among the dead letters says so")
 		}
 	}
+}
+
+// judgeDifferences keeps back what attribute-sync has made of profiles: it was right when it was made, and may
+// put an old value over a newer one now. attribute-sync has forgotten what was refused, and tells Braze again
+// when a source says it again. A trigger is an event like any other.
+func (p *Plan) judgeDifferences(ctx context.Context) error {
+	decoder := avro.NewUpdateDecoder(p.cluster.Schemas)
+	for _, it := range p.open()[p.cluster.Kafka.Topic(schema.BrazeAttributes)] {
+		var u event.Update
+		_, err := decoder.Decode(ctx, it.Value, &u)
+		if _, unreadable := avro.AsUnreadable(err); err != nil && !unreadable {
+			return err
+		}
+		if u.Attributes != nil {
+			it.keep(Outdated, "profiles have moved on; replay the records that it came from (sluice trace names them), or wait until a source says it again")
+		}
+	}
+	return nil
 }
 
 func (it *Item) keep(v Verdict, why string) { it.Verdict, it.Why = v, why }

@@ -26,6 +26,7 @@ const (
 	Held       Verdict = "held"       // its service has not committed past the record, and may come to it again
 	NoTopic    Verdict = "no_topic"   // it came by HTTP, or its topic is gone
 	Incomplete Verdict = "incomplete" // a part of it was left at its origin
+	Outdated   Verdict = "outdated"   // it is the difference between what Braze had then and what it was to have
 )
 
 // Item is a letter with its verdict.
@@ -89,6 +90,9 @@ func Make(ctx context.Context, c *replay.Cluster, f Filter) (*Plan, error) {
 	}
 	slices.SortStableFunc(p.Items, func(a, b Item) int { return a.Origin.Compare(b.Origin) })
 	p.judgeAlone(marked)
+	if err := p.judgeDifferences(ctx); err != nil {
+		return nil, err
+	}
 	if err := p.judgeByCommits(ctx); err != nil {
 		return nil, err
 	}

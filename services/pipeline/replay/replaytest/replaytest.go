@@ -115,6 +115,13 @@ func (c *Cluster) Event(user, id, name, attributes string) replay.Place {
 		stream.Header{Key: "event-id", Value: []byte(id)}, stream.Header{Key: "source", Value: []byte("shop")})
 }
 
+// Update puts what Braze is to be told of a customer on its topic.
+func (c *Cluster) Update(user string, u event.Update) replay.Place {
+	c.t.Helper()
+	u.User, u.OccurredAt, u.DecidedAt = event.User{ExternalID: user}, c.now, c.now
+	return c.Put(schema.BrazeAttributes, PartitionOf(user), user, avro.AppendUpdate(nil, ID(schema.BrazeAttributes), &u))
+}
+
 // Receipt writes what became of a record.
 func (c *Cluster) Receipt(of replay.Place, user, id string, what outcome.Outcome) {
 	c.t.Helper()
