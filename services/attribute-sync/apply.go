@@ -2,6 +2,7 @@ package attributesync
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -20,7 +21,9 @@ type turn struct {
 	s    *Service
 	tx   *table.Tx
 	at   place
+	key  []byte // of it
 	user *user
+	said event.Profile // the record at hand
 
 	waiting []waiting        // records that were taken in and whose outcome the difference tells
 	bytes   int              // of their values
@@ -29,6 +32,7 @@ type turn struct {
 	lost    []event.Declined // reports of cases that did not win
 	cases   bool             // something is new of the support cases, or their time has come
 	spent   bool             // something is new of orders
+	causes  []event.Cause    // of the update at hand
 }
 
 // waiting is a record that has been taken in.
@@ -45,25 +49,41 @@ const (
 	largest = 512 << 10
 	// longestFold is how many records become one for Braze at most: it names each of them.
 	longestFold = 500
+	// What a record may bring along that is written once more for each of its fields, or kept.
+	longestID     = 1_000
+	longestSource = 255
+	longestKey    = 1_100
 	// skew is how far a source's clock may be ahead of the record's stamp.
 	skew = 5 * time.Minute
 )
 
 // serve takes in what concerns a customer and writes what comes of it.
-func (s *Service) serve(ctx context.Context, tx *table.Tx, sh *share) error {
-	value := sh.value
-	if value == nil {
+func (s *Service) serve(ctx context.Context, tx *table.Tx, tasks []task) error {
+	b, first := &s.batch, &tasks[0]
+	due, value := first.record == nil, first.value
+	if !due {
 		var err error
-		if value, _, err = tx.Get(sh.partition, []byte(sh.key)); err != nil {
+		if value, _, err = tx.Get(first.partition, first.key); err != nil {
 			return fmt.Errorf("reading the state: %w", err)
 		}
 	}
-	t := turn{s: s, tx: tx, at: sh.place, user: &s.batch.user, cases: sh.due}
-	if err := t.user.decode([]byte(sh.key), value); err != nil {
-		s.batch.tally.unread++
-		s.log.Error().Err(err).Int32("partition", sh.partition).Msg("a customer's state cannot be read; it begins anew")
+	t := &b.turn
+	*t = turn{
+		s: s, tx: tx, at: place{first.partition, string(first.key)}, key: first.key, user: &b.user, cases: due,
+		waiting: t.waiting[:0], causes: t.causes[:0],
 	}
-	for _, r := range sh.records {
+	switch err := t.user.decode(t.key, value); {
+	case errors.Is(err, errNewer): // to begin anew would tell Braze totals that begin anew too
+		return fmt.Errorf("reading the state of a customer in partition %d: %w", first.partition, err)
+	case err != nil:
+		b.tally.unread++
+		s.log.Error().Err(err).Int32("partition", first.partition).Msg("a customer's state cannot be read in part; that part begins anew")
+	}
+	for i := range tasks {
+		r := tasks[i].record
+		if r == nil {
+			continue // they are due, which tell sees to
+		}
 		if t.bytes+len(r.Value) > largest || len(t.waiting) == longestFold {
 			t.tell()
 		}
@@ -72,7 +92,7 @@ func (s *Service) serve(ctx context.Context, tx *table.Tx, sh *share) error {
 		}
 	}
 	t.tell()
-	return t.keep(value, sh.due)
+	return t.keep(value, due)
 }
 
 // take lets one record change the customer's state.
@@ -87,10 +107,10 @@ func (t *turn) take(ctx context.Context, r *stream.Record) error {
 	}
 	cause, what, err := t.change(ctx, r, k)
 	id := cause.ID
-	if u, ok := avro.AsUnreadable(err); ok {
-		return t.refuse(r, k, id, outcome.Outcome{Reason: u.Reason, Detail: u.Detail})
-	}
 	if err != nil {
+		if u, ok := avro.AsUnreadable(err); ok {
+			return t.refuse(r, k, id, outcome.Outcome{Reason: u.Reason, Detail: u.Detail})
+		}
 		return err // the registry is away: nothing is given up that might be readable
 	}
 	if what.Kind == outcome.Refused {
@@ -131,26 +151,33 @@ func (t *turn) note(headers []stream.Header) {
 
 // profile takes in a change of a profile.
 func (t *turn) profile(ctx context.Context, r *stream.Record) (cause event.Cause, what outcome.Outcome, err error) {
-	var p event.Profile
-	userID, err := t.s.profiles.Decode(ctx, r.Value, &p)
+	p := &t.said
+	userID, err := t.s.profiles.Decode(ctx, r.Value, p)
 	if err != nil {
 		return cause, what, err
 	}
 	cause = event.Cause{ID: p.ID, Source: p.Source}
-	if what = t.whom(r, userID, &p.User); what.Kind != 0 {
+	if what = t.whom(r, userID, &p.User, &cause); what.Kind != 0 {
 		return cause, what, nil
 	}
 	if p.Source == supportSource || p.Source == commerceSource {
 		return cause, refused("invalid", "source: "+p.Source+" is what is made here"), nil
 	}
-	if limit := r.Timestamp.Add(skew); p.OccurredAt.After(limit) {
-		p.OccurredAt = r.Timestamp.UTC() // a clock that is ahead would win until time has caught up with it
-	}
-	t.subscriptions(&p)
-	if no := t.s.fields.Profile.Apply(&t.user.profile, &p, t.placeOf(r)); no != nil {
+	p.OccurredAt = sane(p.OccurredAt, r)
+	t.subscriptions(p)
+	if no := t.s.fields.Profile.Apply(&t.user.profile, p, t.placeOf(r)); no != nil {
 		return cause, refused(no.Reason, no.Error()), nil
 	}
 	return cause, what, nil
+}
+
+// sane is when something happened by its source's clock, unless that is ahead: it would win until time has
+// caught up with it.
+func sane(at time.Time, r *stream.Record) time.Time {
+	if at.After(r.Timestamp.Add(skew)) {
+		return r.Timestamp.UTC()
+	}
+	return at
 }
 
 // subscriptions lets the cases know what others say of the group that they hold, and holds back what the
@@ -159,7 +186,9 @@ func (t *turn) subscriptions(p *event.Profile) {
 	if len(p.Subscriptions) == 0 {
 		return
 	}
-	t.cases = slices.ContainsFunc(p.Subscriptions, t.user.cases.Stated) || t.cases
+	for _, sub := range p.Subscriptions {
+		t.cases = t.user.cases.Stated(sub) || t.cases
+	}
 	if slices.ContainsFunc(p.Subscriptions, t.held) {
 		p.Subscriptions = slices.DeleteFunc(slices.Clone(p.Subscriptions), t.held)
 	}
@@ -175,9 +204,10 @@ func (t *turn) order(ctx context.Context, r *stream.Record) (cause event.Cause, 
 		return cause, what, err
 	}
 	cause = event.Cause{ID: c.ID, Source: c.Source}
-	if what = t.whom(r, userID, &c.User); what.Kind != 0 {
+	if what = t.whom(r, userID, &c.User, &cause); what.Kind != 0 {
 		return cause, what, nil
 	}
+	c.OccurredAt = sane(c.OccurredAt, r)
 	if !t.user.spending.Apply(&c) {
 		return cause, outcome.Outcome{Reason: "not_for_profiles"}, nil
 	}
@@ -193,7 +223,7 @@ func (t *turn) aCase(ctx context.Context, r *stream.Record) (cause event.Cause, 
 		return cause, what, err
 	}
 	cause = event.Cause{ID: c.ID, Source: c.Source}
-	if what = t.whom(r, userID, &c.User); what.Kind != 0 {
+	if what = t.whom(r, userID, &c.User, &cause); what.Kind != 0 {
 		return cause, what, nil
 	}
 	result, no := t.s.fields.Support.Apply(&t.user.cases, &c, t.tx.Now)
@@ -214,8 +244,10 @@ func refused(reason, detail string) outcome.Outcome {
 
 // whom holds the record's key, its user_id and its identifiers to one another: where they differ nobody
 // can say whose profile it is.
-func (t *turn) whom(r *stream.Record, userID string, u *event.User) outcome.Outcome {
+func (t *turn) whom(r *stream.Record, userID string, u *event.User, c *event.Cause) outcome.Outcome {
 	switch {
+	case len(c.ID) > longestID || len(c.Source) > longestSource || len(r.Key) > longestKey:
+		return refused("too_large", fmt.Sprintf("an event_id has at most %d bytes, a source %d, a user %d", longestID, longestSource, longestKey))
 	case !utf8.Valid(r.Key) || !utf8.ValidString(userID):
 		return refused("undecodable", "user_id: not UTF-8")
 	case *u == (event.User{}):

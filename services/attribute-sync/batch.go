@@ -1,6 +1,8 @@
 package attributesync
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"slices"
 
@@ -27,10 +29,12 @@ var inputNames = [...]string{
 
 // batch is the work of one transaction. Its memory is used again.
 type batch struct {
-	shares []share
-	byKey  map[place]int // index of shares
-	user   user          // whose turn it is
-	tally  tally
+	tasks   []task
+	turn    turn // whose turn it is
+	user    user
+	tally   tally
+	scratch []byte
+	memory  memory
 }
 
 // place names a customer: the same key may stand in two partitions, if two producers place it differently.
@@ -39,12 +43,13 @@ type place struct {
 	key       string
 }
 
-// share is what concerns one customer.
-type share struct {
-	place
-	records []*stream.Record
-	value   []byte // of the state, where it is known already
-	due     bool
+// task is one thing to do for a customer: to take a record in, or to see to what has come due.
+type task struct {
+	partition int32
+	key       []byte
+	order     int // among the tasks of a batch
+	record    *stream.Record
+	value     []byte // of the state, where the customer is due and there is no record
 }
 
 // maxDue bounds the customers of a batch whose time has come.
@@ -55,20 +60,21 @@ const maxDue = 5_000
 func (s *Service) Process(ctx context.Context, tx *table.Tx) error {
 	b := &s.batch
 	b.begin()
-	b.gather(tx.Records)
 	due, err := tx.Due(maxDue)
 	if err != nil {
 		return err
 	}
-	for _, e := range due {
-		sh := b.share(place{e.Partition, string(e.Key)})
-		sh.due, sh.value = true, e.Value
-	}
-	for i := range b.shares {
-		if err := s.serve(ctx, tx, &b.shares[i]); err != nil {
+	s.gather(tx.Records, due)
+	for tasks := b.tasks; len(tasks) > 0; {
+		n := 1
+		for n < len(tasks) && tasks[n].same(&tasks[0]) {
+			n++
+		}
+		if err := s.serve(ctx, tx, tasks[:n]); err != nil {
 			s.health.Set("state", err)
 			return err
 		}
+		tasks = tasks[n:]
 	}
 	return nil
 }
@@ -85,39 +91,51 @@ func (s *Service) Ended(_ *table.Tx, err error) {
 
 // begin forgets the batch before.
 func (b *batch) begin() {
-	if b.byKey == nil {
-		b.byKey = map[place]int{}
-	}
-	clear(b.byKey)
-	for i := range b.shares {
-		b.shares[i] = share{records: b.shares[i].records[:0]}
-	}
-	b.shares = b.shares[:0]
+	clear(b.tasks)
+	b.tasks = b.tasks[:0]
 	b.tally.reset()
 }
 
-// gather sorts records by customer. Those of one customer keep their order.
-func (b *batch) gather(records []*stream.Record) {
-	for _, r := range records {
-		sh := b.share(place{r.Partition, string(r.Key)})
-		sh.records = append(sh.records, r)
+// gather sorts what there is to do by customer; what concerns one keeps its order. Receipts that teach nothing,
+// which are nearly all, are passed over before anybody's state is read for them.
+//
+// The customers come in the order of the table's keys. It does not matter for what comes of them, but
+// neighbours stand near one another on the disk, and reading and writing them is cheaper so.
+func (s *Service) gather(records []*stream.Record, due []table.Entry) {
+	b := &s.batch
+	for _, e := range due {
+		b.tasks = append(b.tasks, task{partition: e.Partition, key: e.Key, order: len(b.tasks), value: e.Value})
 	}
+	for _, r := range records {
+		if s.kinds[r.Topic] == aReceipt && !s.teaches(r) {
+			continue
+		}
+		b.tasks = append(b.tasks, task{partition: r.Partition, key: r.Key, order: len(b.tasks), record: r})
+	}
+	slices.SortFunc(b.tasks, func(x, y task) int {
+		return cmp.Or(cmp.Compare(x.partition, y.partition), bytes.Compare(x.key, y.key), cmp.Compare(x.order, y.order))
+	})
 }
 
-// share finds a customer's share, or begins one.
-func (b *batch) share(at place) *share {
-	i, ok := b.byKey[at]
-	if !ok {
-		i = len(b.shares)
-		b.byKey[at] = i
-		if i < cap(b.shares) {
-			b.shares = b.shares[:i+1] // with the memory that an earlier one had
-		} else {
-			b.shares = append(slices.Grow(b.shares, 1), share{})
-		}
-		b.shares[i].place = at
+// same reports whether two tasks are of the same customer.
+func (t *task) same(other *task) bool {
+	return t.partition == other.partition && bytes.Equal(t.key, other.key)
+}
+
+// memory keeps what is emitted, which must stay as it is until the batch has ended. A block is never used again:
+// it goes when nobody holds any of it any more.
+type memory struct{ block []byte }
+
+const memoryBlock = 256 << 10
+
+// keep copies bytes to where they stay.
+func (m *memory) keep(b []byte) []byte {
+	if cap(m.block)-len(m.block) < len(b) {
+		m.block = make([]byte, 0, max(memoryBlock, len(b)))
 	}
-	return &b.shares[i]
+	from := len(m.block)
+	m.block = append(m.block, b...)
+	return m.block[from:len(m.block):len(m.block)]
 }
 
 // tally is what a batch has come to, to be counted once it is committed.

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/cespare/xxhash/v2"
+	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/sluicehq/sluice/pkg/avro"
 	"github.com/sluicehq/sluice/pkg/braze"
@@ -48,47 +49,104 @@ func (t *turn) difference(d *profile.Difference) (m made) {
 	for i := range d.Declined {
 		t.s.batch.tally.declined(&d.Declined[i])
 	}
-	declined := append(d.Declined, t.lost...)
-	if len(d.Objects) == 0 && len(declined) == 0 {
-		return m
-	}
-	u := event.Update{OccurredAt: d.OccurredAt, Causes: t.causes(d, m), Declined: declined}
-	if len(d.Objects) == 0 { // nothing to be told, and somebody may want to know why
-		u.ID, u.OccurredAt = updateID(t.at.key, 0, t.declinedAt()), t.tx.Now
-		t.emit(&u)
-	}
+	lost := chunks(append(d.Declined, t.lost...))
+	u := event.Update{OccurredAt: d.OccurredAt, Causes: t.causesOf(d, m)}
 	for i, o := range d.Objects {
-		u.ID = updateID(t.at.key, d.Number, int64(i))
-		u.Attributes, u.DataPoints = o.Attributes, o.Points
+		u.ID, u.Declined = updateID(t.at.key, d.Number, int64(i)), nil
+		if u.Attributes, u.DataPoints = t.without(o.Attributes), o.Points; u.Attributes == nil {
+			continue // that was all
+		}
+		if len(lost) > 0 {
+			u.Declined, lost = lost[0], lost[1:] // said once
+		}
 		t.emit(&u)
-		u.Declined = nil // said once
+	}
+	for i, declined := range lost { // nothing to be told, and somebody may want to know why
+		t.emit(&event.Update{ID: updateID(t.at.key, 0, t.last()) + "." + strconv.Itoa(i), Declined: declined})
 	}
 	return m
 }
 
-// declinedAt tells apart the updates in which there is nothing but declined writes.
-func (t *turn) declinedAt() int64 {
+// without leaves out the attribute by which Braze is told whom an update is about, since it cannot stand there
+// twice: the e-mail address of somebody who is known by nothing else, and likewise the phone. What is left of
+// nothing else is nil.
+func (t *turn) without(attributes []byte) []byte {
+	name := ""
+	switch who := t.user.who; {
+	case who.Email != "":
+		name = "email"
+	case who.Phone != "":
+		name = "phone"
+	}
+	if name == "" || !bytes.Contains(attributes, []byte(`"`+name+`"`)) {
+		return attributes
+	}
+	d := jsontext.NewDecoder(bytes.NewReader(attributes), jsontext.AllowDuplicateNames(true))
+	kept := []byte{'{'}
+	_, err := d.ReadToken()
+	for err == nil && d.PeekKind() == '"' {
+		var key, value jsontext.Value
+		if key, err = d.ReadValue(); err == nil {
+			key = slices.Clone(key)
+			value, err = d.ReadValue()
+		}
+		if err == nil && string(key) != `"`+name+`"` {
+			kept = append(append(append(append(kept, key...), ':'), value...), ',')
+		}
+	}
+	switch {
+	case err != nil: // it is JSON of our own
+		return attributes
+	case len(kept) == 1:
+		return nil
+	}
+	kept[len(kept)-1] = '}'
+	return kept
+}
+
+// mostDeclined is how many bytes of declined writes stand in one update: a backlog of stale records may have a
+// hundred in each.
+const mostDeclined = 128 << 10
+
+// chunks divides declined writes among as many updates as they need.
+func chunks(declined []event.Declined) (parts [][]event.Declined) {
+	from, size := 0, 0
+	for i := range declined {
+		d := &declined[i]
+		n := len(d.ID) + len(d.Source) + len(d.Field) + len(d.Reason) + len(d.Detail) + 16
+		if size += n; size > mostDeclined && i > from {
+			parts, from, size = append(parts, declined[from:i:i]), i, n
+		}
+	}
+	if from < len(declined) {
+		parts = append(parts, declined[from:])
+	}
+	return parts
+}
+
+// last tells apart the updates in which there is nothing but declined writes.
+func (t *turn) last() int64 {
 	if n := len(t.waiting); n > 0 {
 		return t.waiting[n-1].record.Offset
 	}
 	return t.tx.Now.UnixMilli()
 }
 
-// causes are the records that a difference comes from: those that the profile names, and those that have
+// causesOf are the records that a difference comes from: those that the profile names, and those that have
 // changed what is made here.
-func (t *turn) causes(d *profile.Difference, m made) []event.Cause {
-	causes := make([]event.Cause, 0, len(d.Causes)+len(t.waiting))
+func (t *turn) causesOf(d *profile.Difference, m made) []event.Cause {
+	t.causes = t.causes[:0]
 	for _, c := range d.Causes {
 		if c.Topic != "" {
-			causes = append(causes, c)
+			t.causes = append(t.causes, c)
 		}
 	}
 	for _, w := range t.waiting {
 		if w.reason == "" && (w.kind == aCase && m.cases || w.kind == anOrder && m.orders) {
-			causes = append(causes, w.cause)
+			t.causes = append(t.causes, w.cause)
 		}
 	}
-	return causes
+	return t.causes
 }
 
 // emit puts one update beside the records that it comes from.
@@ -101,17 +159,23 @@ func (t *turn) emit(u *event.Update) {
 	if n := len(u.Causes); n > 0 {
 		source = u.Causes[n-1].Source
 	}
-	headers := []stream.Header{{Key: "event-id", Value: []byte(u.ID)}, {Key: "source", Value: []byte(source)}}
+	b := &t.s.batch
+	out := &struct { // one piece of memory
+		record  stream.Record
+		headers [4]stream.Header
+	}{}
+	headers := append(out.headers[:0], stream.Header{Key: "event-id", Value: []byte(u.ID)}, stream.Header{Key: "source", Value: []byte(source)})
 	if t.trace != nil {
 		headers = append(headers, stream.Header{Key: "traceparent", Value: t.trace})
 	}
 	if len(t.waiting) > 0 && !t.live {
 		headers = append(headers, stream.Header{Key: "priority", Value: []byte("backfill")})
 	}
-	_ = t.tx.Emit(&stream.Record{ // it keeps its error, which fails the batch
-		Topic: t.s.updates.name, Partition: t.at.partition, Key: []byte(t.at.key),
-		Value: avro.AppendUpdate(nil, t.s.updates.id, u), Headers: headers,
-	})
+	b.scratch = avro.AppendUpdate(b.scratch[:0], t.s.updates.id, u)
+	out.record = stream.Record{
+		Topic: t.s.updates.name, Partition: t.at.partition, Key: t.key, Value: b.memory.keep(b.scratch), Headers: headers,
+	}
+	_ = t.tx.Emit(&out.record) // it keeps its error, which fails the batch
 }
 
 // end says what became of each record that was taken in.
@@ -162,39 +226,73 @@ func (t *turn) refuse(r *stream.Record, k kind, id string, what outcome.Outcome)
 	return nil
 }
 
+// lesson is what a receipt means for what is known of a customer.
+type lesson int
+
+const (
+	nothing   lesson = iota
+	refusal          // Braze did not take an update
+	deletion         // the customer is gone
+	departure        // the customer is somebody else now
+)
+
+func (s *Service) lesson(slip *receipt.Receipt) lesson {
+	switch {
+	case slip.Outcome.Kind == outcome.Refused && slip.Topic == s.updates.name:
+		return refusal
+	case slip.Outcome.Kind != outcome.Delivered:
+	case slip.Endpoint == braze.UsersDelete.Path:
+		return deletion
+	case slip.Endpoint == braze.UsersIdentify.Path, slip.Endpoint == braze.UsersMerge.Path:
+		return departure
+	}
+	return nothing
+}
+
+// teaches reports whether a receipt changes what is known of anybody.
+func (s *Service) teaches(r *stream.Record) bool {
+	slip, err := receipt.Read(r.Value)
+	if err != nil {
+		s.batch.tally.unread++
+		return false
+	}
+	return s.lesson(&slip) != nothing
+}
+
 // receipt learns from what became of the customer's records at Braze.
 func (t *turn) receipt(r *stream.Record) {
 	slip, err := receipt.Read(r.Value)
 	if err != nil {
-		t.s.batch.tally.unread++
 		return
 	}
-	switch {
-	case slip.Outcome.Kind == outcome.Refused && slip.Topic == t.s.updates.name:
-		if n, ok := updateNumber(slip.EventID, t.at.key); ok {
-			t.user.profile.Forget(n) // what was in it is sent again when it is said again
+	switch t.s.lesson(&slip) {
+	case refusal:
+		if n, part, ok := updateNumber(slip.EventID, t.at.key); ok {
+			t.user.profile.Forget(n, part) // what was in it is sent again when it is said again
 		}
-	case slip.Outcome.Kind != outcome.Delivered:
-	case slip.Endpoint == braze.UsersDelete.Path:
+	case deletion:
+		t.tell() // what was said before is about who is gone, and not to be lost sight of
 		t.user.reset()
-	case slip.Endpoint == braze.UsersIdentify.Path, slip.Endpoint == braze.UsersMerge.Path:
+	case departure:
 		t.user.profile.ForgetAll() // who they turned out to be has a profile of their own
+	case nothing:
 	}
 }
 
 // keep stores what is known of the customer now, if it is not what was known before.
 func (t *turn) keep(before []byte, due bool) error {
-	after := t.user.append(nil)
-	key := []byte(t.at.key)
+	b := &t.s.batch
+	b.scratch = t.user.append(b.scratch[:0])
+	after := b.scratch
 	switch {
 	case len(after) == 0 && len(before) == 0:
 		return nil
 	case len(after) == 0:
-		return t.tx.Delete(t.at.partition, key)
+		return t.tx.Delete(t.at.partition, t.key)
 	case !due && bytes.Equal(before, after):
 		return nil
 	}
-	return t.tx.Put(t.at.partition, key, after, t.s.fields.Support.Due(&t.user.cases))
+	return t.tx.Put(t.at.partition, t.key, b.memory.keep(after), t.s.fields.Support.Due(&t.user.cases))
 }
 
 // updateID names an update: whose it is, its number among theirs, and its part.
@@ -208,13 +306,16 @@ func updateID(key string, number uint64, part int64) string {
 	return id
 }
 
-// updateNumber is the number in an id that updateID has made for that key.
-func updateNumber(id, key string) (uint64, bool) {
+// updateNumber is the number and the part in an id that updateID has made for that key.
+func updateNumber(id, key string) (number uint64, part int, ok bool) {
 	whose, rest, ok := strings.Cut(id, "-")
 	if mine, _, _ := strings.Cut(updateID(key, 0, 0), "-"); !ok || whose != mine {
-		return 0, false
+		return 0, 0, false
 	}
-	digits, _, _ := strings.Cut(rest, ".")
-	n, err := strconv.ParseUint(digits, 10, 64)
-	return n, err == nil && n > 0
+	digits, further, several := strings.Cut(rest, ".")
+	number, err := strconv.ParseUint(digits, 10, 64)
+	if several && err == nil {
+		part, err = strconv.Atoi(further)
+	}
+	return number, part, err == nil && number > 0 && part >= 0
 }

@@ -55,14 +55,18 @@ func LoadFields(path string) (*Fields, error) {
 }
 
 func parseFields(text []byte) (*Fields, error) {
-	f := &Fields{Support: cases.Defaults()}
+	f := &Fields{Support: cases.Defaults(), Commerce: spending.Defaults()}
 	err := yaml.NewDecoder(bytes.NewReader(text), yaml.Strict()).Decode(f)
-	if err != nil && !errors.Is(err, io.EOF) { // an empty file is one without rules
+	switch {
+	case errors.Is(err, io.EOF): // an empty file, in place of which the decoder leaves nothing
+		f = &Fields{Support: cases.Defaults(), Commerce: spending.Defaults()}
+	case err != nil:
 		return nil, config.Problems{{Allowed: "YAML as the shipped fields.yaml shows it: " + yaml.FormatError(err, false, true)}}
 	}
 	f.Profile.Own(supportSource, f.Support.Kept()...)
 	f.Profile.Own(commerceSource, f.Commerce.Owned()...)
-	if err := errors.Join(f.Profile.Validate(), within("support", f.Support.Validate()), f.Commerce.Validate()); err != nil {
+	if err := errors.Join(f.Profile.Validate(), within("support", f.Support.Validate()), f.Commerce.Validate(),
+		profile.CheckMade(f.Support.Named(), f.Commerce.Named())); err != nil {
 		return nil, err
 	}
 	return f, nil

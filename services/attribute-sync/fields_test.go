@@ -32,15 +32,23 @@ func TestTheShippedFileSaysWhatHoldsWithoutIt(t *testing.T) {
 	if diff := cmp.Diff(cases.Defaults(), f.Support); diff != "" {
 		t.Errorf("support (-default +shipped)\n%s", diff)
 	}
-	want := spending.Rules{Orders: "orders_placed", LastOrder: "last_order_at", Spent: "total_spent", Renewal: "next_renewal_at", Billing: "billing_status"}
-	if diff := cmp.Diff(want, f.Commerce); diff != "" {
-		t.Errorf("commerce (-want +shipped)\n%s", diff)
+	if diff := cmp.Diff(spending.Defaults(), f.Commerce); diff != "" {
+		t.Errorf("commerce (-default +shipped)\n%s", diff)
 	}
 }
 
-func TestAnEmptyFileIsOneWithoutRules(t *testing.T) {
+func TestWhatAFileDoesNotNameStaysAsItIs(t *testing.T) {
+	for _, text := range []string{"fields: []\n", "# nothing\n", "support: {}\n", "commerce: {}\n", "on_invalid: drop\n", "support:\n", "commerce: {orders: orders_placed}\n"} {
+		f, err := load(t, text)
+		if err != nil || f.Commerce != spending.Defaults() || f.Support != cases.Defaults() {
+			t.Errorf("%q: %+v, %v", text, f, err)
+		}
+	}
+}
+
+func TestAnEmptyFileChangesNothing(t *testing.T) {
 	f, err := load(t, "")
-	if err != nil || len(f.Profile.Fields) != 0 || f.Commerce != (spending.Rules{}) {
+	if err != nil || len(f.Profile.Fields) != 0 || f.Commerce != spending.Defaults() || f.Support != cases.Defaults() {
 		t.Errorf("%+v, %v", f, err)
 	}
 }
@@ -55,6 +63,8 @@ func TestMistakesAreNamed(t *testing.T) {
 		{"a field without a name", "fields:\n  - {owner: crm}\n", "name"},
 		{"a word that is none of the two", "on_invalid: shrug\n", "on_invalid"},
 		{"one name for two attributes", "commerce: {orders: n, billing: n}\n", "commerce.billing"},
+		{"a name of Braze's own", "commerce: {spent: email, orders: external_id}\n", "commerce.orders"},
+		{"one name in two sections", "commerce: {orders: open_cases}\n", "commerce.orders"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			_, err := load(t, c.text)

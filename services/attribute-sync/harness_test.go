@@ -173,6 +173,19 @@ func (r *replica) law(accepted int) map[string]int {
 	}
 }
 
+// await waits for something that the service does.
+func (r *replica) await(what string, cond func() bool) {
+	r.t.Helper()
+	deadline := time.After(60 * time.Second)
+	for !cond() {
+		select {
+		case <-deadline:
+			r.t.Fatalf("waiting for %s", what)
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
 // counters are the sums of a counter by some of its labels.
 func (r *replica) counters(name string, labels ...string) map[string]int {
 	r.t.Helper()

@@ -51,7 +51,7 @@ type Options struct {
 	// Batch bounds memory: a transaction holds so many records and what they become.
 	Batch      int           `yaml:"batch" env:"ATTRIBUTE_BATCH" default:"10000" min:"1" max:"1000000" doc:"most records in one transaction"`
 	BatchBytes int64         `yaml:"batch_bytes" env:"ATTRIBUTE_BATCH_BYTES" default:"16777216" min:"1048576" max:"1073741824" doc:"the same in bytes of records"`
-	Repeats    time.Duration `yaml:"dedup_window" env:"DEDUP_WINDOW" default:"24h" min:"0s" max:"720h" doc:"how long the id of a record is remembered, so that a repeat of it is skipped"`
+	Repeats    time.Duration `yaml:"dedup_window" env:"DEDUP_WINDOW" default:"24h" min:"0s" max:"168h" doc:"how long the id of a record is remembered, so that a repeat of it is skipped"`
 }
 
 // Service is attribute-sync.
@@ -84,7 +84,7 @@ func Open(ctx context.Context, c Config, p *daemon.Process) (daemon.Service, err
 	if err != nil {
 		return nil, err
 	}
-	fields.Profile.DedupWindow = c.Sync.Repeats
+	fields.Profile.DedupWindow = max(c.Sync.Repeats, time.Millisecond) // in which nothing comes twice
 	reg, err := registry.New(c.Registry)
 	if err != nil {
 		return nil, err

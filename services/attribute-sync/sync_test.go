@@ -233,6 +233,17 @@ func TestABillingSystemsOwnWordCountsByItsTime(t *testing.T) {
 	})
 }
 
+func TestAnOrderOfTheYear2099IsOfToday(t *testing.T) {
+	onBoth(t, func(t *testing.T, s *scene) {
+		r := s.start()
+		failed := &event.Commerce{ID: "f", User: event.User{ExternalID: "u"}, Type: event.PaymentFailed, Source: "till", OccurredAt: noon.AddDate(73, 0, 0), ReceivedAt: noon}
+		paid := *failed
+		paid.ID, paid.Type, paid.OccurredAt = "p", event.PaymentRecovered, time.Now().Add(time.Second)
+		s.one(r, s.order(failed), s.order(&paid))
+		expect(t, "told", []string{`u {"billing_status":"past_due"}`, `u {"billing_status":"active"}`}, told(s.updates(2)))
+	})
+}
+
 func TestACaseHoldsPromotionsBackAndASurveyFollows(t *testing.T) {
 	onBoth(t, func(t *testing.T, s *scene) {
 		s.fields("support: {renew_step: 0s, cool_down: 0s, survey: {after: 1s}}\n")

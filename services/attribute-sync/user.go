@@ -20,7 +20,12 @@ type user struct {
 	spending spending.State
 }
 
+// userVersion changes with the form of any of the sections, so that an older release does not take what a newer
+// one has written for damaged.
 const userVersion = 1
+
+// errNewer says that a newer release has written a customer's state.
+var errNewer = errors.New("the state was written by a newer release; run that one, or one newer still")
 
 // The kinds of key, as they stand in a value: from the key alone an external id cannot be told from an
 // email address that is written like one.
@@ -81,18 +86,14 @@ func section(dst []byte, write func([]byte) []byte) []byte {
 // errUser says that bytes are no customer.
 var errUser = errors.New("not the state of a customer")
 
-// decode reads a value under its key; an empty one is of somebody of whom nothing is known. When it fails
-// nothing is known either.
+// decode reads a value under its key; an empty one is of somebody of whom nothing is known. Of a section that
+// cannot be read nothing is known, the others count.
 func (u *user) decode(key, value []byte) error {
 	u.reset()
 	if len(value) == 0 {
 		return nil
 	}
-	err := u.read(key, value)
-	if err != nil {
-		u.reset()
-	}
-	return err
+	return u.read(key, value)
 }
 
 func (u *user) reset() {
@@ -103,8 +104,11 @@ func (u *user) reset() {
 }
 
 func (u *user) read(key, value []byte) error {
-	if len(value) < 2 || value[0] != userVersion {
-		return fmt.Errorf("%w: not of version %d", errUser, userVersion)
+	switch {
+	case value[0] > userVersion:
+		return errNewer
+	case len(value) < 2 || value[0] != userVersion:
+		return errUser
 	}
 	kind, rest := int(value[1]), value[2:]
 	label, rest, ok := number(rest)
@@ -114,22 +118,24 @@ func (u *user) read(key, value []byte) error {
 	}
 	u.revision = int64(revision)
 	if u.who, ok = whoIs(string(key), kind, label); !ok {
+		u.who = event.User{}
 		return fmt.Errorf("%w: its key is of another kind", errUser)
 	}
+	var damaged error
 	for _, decode := range []func([]byte) error{u.profile.Decode, u.cases.Decode, u.spending.Decode} {
 		n, behind, ok := number(rest)
 		if !ok || n > uint64(len(behind)) {
-			return errUser
+			return errors.Join(damaged, errUser)
 		}
 		if err := decode(behind[:n]); err != nil {
-			return fmt.Errorf("%w: %w", errUser, err)
+			damaged = errors.Join(damaged, fmt.Errorf("%w: %w", errUser, err))
 		}
 		rest = behind[n:]
 	}
 	if len(rest) > 0 {
-		return errUser
+		damaged = errors.Join(damaged, errUser)
 	}
-	return nil
+	return damaged
 }
 
 func number(b []byte) (n uint64, rest []byte, ok bool) {

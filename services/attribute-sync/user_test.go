@@ -79,31 +79,50 @@ func TestAKeyOfAnotherKindIsNoCustomer(t *testing.T) {
 }
 
 func TestAnUpdatesNumberIsReadBackByItsOwnerOnly(t *testing.T) {
-	for _, id := range []string{updateID("u", 12, 0), updateID("u", 12, 3)} {
-		if n, ok := updateNumber(id, "u"); !ok || n != 12 {
-			t.Errorf("%s: %d, %v", id, n, ok)
+	for part, id := range map[int]string{0: updateID("u", 12, 0), 3: updateID("u", 12, 3)} {
+		if n, p, ok := updateNumber(id, "u"); !ok || n != 12 || p != part {
+			t.Errorf("%s: %d, part %d, %v", id, n, p, ok)
 		}
-		if _, ok := updateNumber(id, "v"); ok {
+		if _, _, ok := updateNumber(id, "v"); ok {
 			t.Errorf("%s is taken for another's", id)
 		}
 	}
 	for _, id := range []string{"", "-", "survey:zendesk:4711:1", updateID("u", 0, 5), strings.TrimSuffix(updateID("u", 1, 0), "1") + "x"} {
-		if _, ok := updateNumber(id, "u"); ok {
+		if _, _, ok := updateNumber(id, "u"); ok {
 			t.Errorf("%q has a number", id)
 		}
 	}
 }
 
-// FuzzDecodeUser reads any bytes: a customer, who comes back the same, or an error and nothing.
+// TestADamagedSectionLeavesTheOthers: whoever cannot be told what Braze has can still be set free.
+func TestADamagedSectionLeavesTheOthers(t *testing.T) {
+	who := event.User{ExternalID: "crm-1"}
+	u := known(t, who, 3)
+	value := u.append(nil)
+	size := len(u.profile.Append(nil))
+	value[6] ^= 0xff // version, kind, label, revision, length: the profile begins
+	if size < 10 {
+		t.Fatalf("a profile of %d bytes", size)
+	}
+	var back user
+	if err := back.decode([]byte(who.Key()), value); err == nil {
+		t.Error("it is not noticed")
+	}
+	if !back.profile.Empty() || back.cases.Len() != 1 || back.spending.Empty() || back.who != who {
+		t.Errorf("profile empty %v, %d cases, spending empty %v, %+v", back.profile.Empty(), back.cases.Len(), back.spending.Empty(), back.who)
+	}
+}
+
+// FuzzDecodeUser reads any bytes: a customer, who comes back the same, or an error and what could be read.
 func FuzzDecodeUser(f *testing.F) {
 	f.Add("crm-1", known(f, event.User{ExternalID: "crm-1"}, 3).append(nil))
 	f.Add("alias:a:b", known(f, event.User{AliasLabel: "a", AliasName: "b"}, 0).append(nil))
 	f.Add("u", []byte{userVersion, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0x7f})
 	f.Fuzz(func(t *testing.T, key string, value []byte) {
 		var u, back user
-		if u.decode([]byte(key), bytes.Clone(value)) != nil {
-			if u.who != (event.User{}) || !u.profile.Empty() || !u.cases.Empty() || !u.spending.Empty() {
-				t.Fatal("something is known of what could not be read")
+		if u.decode([]byte(key), bytes.Clone(value)) != nil && u.who == (event.User{}) {
+			if !u.profile.Empty() || !u.cases.Empty() || !u.spending.Empty() {
+				t.Fatal("something is known of nobody")
 			}
 			return
 		}

@@ -18,8 +18,9 @@ import (
 //	number of cases, and for each in order of source and id:
 //	  source: length, bytes; length 0 where it is that of the case before
 //	  id: length, bytes
-//	  which of the moments below there are, a bit each, lowest first; then rank (2 bits), severity (3), risky (1)
-//	  the earliest of them, then of each what it is later
+//	  which of the moments below there are, a bit each, lowest first; then rank (2 bits), severity (3), risky (1),
+//	  and whether an escalation stands above a round that has begun (1)
+//	  the earliest of them, then of each what it is later; then the same of when that round has begun
 //	  value of rated, where there is one
 //	  channel: length, bytes, where there is one
 //
@@ -48,7 +49,8 @@ const (
 	shiftRank     = momentBits
 	shiftSeverity = shiftRank + 2
 	shiftRisky    = shiftSeverity + 3
-	maskAll       = 1<<(shiftRisky+1) - 1
+	shiftBegun    = shiftRisky + 1
+	maskAll       = 1<<(shiftBegun+1) - 1
 )
 
 // stamps are the moments of a case in the order of the bits.
@@ -96,12 +98,19 @@ func (f *file) append(dst []byte) []byte {
 			}
 		}
 	}
+	begun := f.opening.rank == escalated && f.begun != 0 // else the opening says it
+	if begun {
+		mask |= 1 << shiftBegun
+	}
 	dst = binary.AppendUvarint(dst, mask)
 	dst = binary.AppendUvarint(dst, uint64(base))
 	for _, at := range stamps {
 		if *at != 0 {
 			dst = binary.AppendUvarint(dst, uint64(*at-base))
 		}
+	}
+	if begun {
+		dst = binary.AppendUvarint(dst, uint64(f.begun-base))
 	}
 	if f.rated.at != 0 {
 		dst = append(dst, byte(f.rated.value))
@@ -185,6 +194,14 @@ func (in *reader) file(f *file) {
 			least = min(least, *at-base)
 		}
 	}
+	f.opening.rank = uint8(mask >> shiftRank & 3)
+	if f.opening.rank != escalated {
+		f.begun = f.opening.at
+	}
+	if mask&(1<<shiftBegun) != 0 {
+		in.demand(f.opening.rank == escalated)
+		f.begun = in.moment(base)
+	}
 	if f.rated.at != 0 {
 		f.rated.value = int8(in.number(event.MaxRating))
 	}
@@ -192,9 +209,8 @@ func (in *reader) file(f *file) {
 		f.channel.name = in.string(MaxText)
 		in.demand(f.channel.name != "")
 	}
-	f.opening.rank = uint8(mask >> shiftRank & 3)
 	f.severity = uint8(mask >> shiftSeverity & 7)
-	f.risky = mask>>shiftRisky != 0
+	f.risky = mask&(1<<shiftRisky) != 0
 	in.demand(base > 0 && least == 0 && f.coherent())
 }
 
@@ -204,6 +220,7 @@ func (f *file) coherent() bool {
 	return (f.opening.at != 0) == (f.opening.rank != 0) &&
 		(f.stated != 0) == (f.severity != 0) && int(f.severity) < len(severities) &&
 		(f.first != 0) == (f.news != 0) && f.first <= f.news && newest <= f.news &&
+		f.begun <= f.opening.at && (f.begun == 0 || f.begun >= f.first) &&
 		f.silenced <= f.resolved && f.surveyed <= f.resolved && f.wonBack <= f.rated.at &&
 		f.touched() > 0
 }

@@ -19,7 +19,7 @@ import (
 // full is a state with something in every part.
 func full(t *testing.T) *State {
 	t.Helper()
-	s := newScene(t, func(r *Rules) { r.SuppressGroup, r.AssumeSubscribed = "promotions", true })
+	s := newScene(t, func(r *Rules) { r.SuppressGroup, r.AssumeSubscribed = "5b3a5b0e-1111-4222-8333-444455556666", true })
 	s.takes(report("opened", 0, of("old")), report("rated", 0, of("old"), rate(10)))
 	s.takes(
 		report("opened", 8*day, of("35436"), severe("low"), through("email")),
@@ -119,7 +119,7 @@ func TestBytesThatAreNoStateAreAnErrorAndLeaveNothing(t *testing.T) {
 }
 
 func TestTheLargestStateThereCanBeIsRead(t *testing.T) {
-	s := newScene(t, func(r *Rules) { r.SuppressGroup, r.AssumeSubscribed = strings.Repeat("g", MaxText), true })
+	s := newScene(t, func(r *Rules) { r.SuppressGroup, r.AssumeSubscribed = "5b3a5b0e-1111-4222-8333-444455556666", true })
 	for i := range MaxCases {
 		own := func(c *event.Case) {
 			c.Source, c.CaseID = fmt.Sprintf("%0255d", i), fmt.Sprintf("%0255d", i)
@@ -189,7 +189,7 @@ func FuzzApply(f *testing.F) {
 	f.Fuzz(func(t *testing.T, script []byte, skew int64) {
 		script = script[:min(len(script), 120)]
 		rules := Defaults()
-		rules.SuppressGroup, rules.AssumeSubscribed = "g", true
+		rules.SuppressGroup, rules.AssumeSubscribed = "5b3a5b0e-1111-4222-8333-444455556666", true
 		var s State
 		sent := map[string]bool{}
 		now := start

@@ -17,6 +17,8 @@ type file struct {
 	news  int64 // newest
 	// opening is the newest report that says in so many words that the case is open.
 	opening opening
+	// begun is the newest report that opened it, or opened it again: an escalation is the same round still.
+	begun int64
 	// resolved is the newest report that it is not; silenced the newest of these that closed the case
 	// because it was merged into another or deleted, which nobody is to be asked about.
 	resolved, silenced int64
@@ -81,9 +83,9 @@ func fileOf(c *event.Case, at int64) file {
 	f.first, f.news = at, at
 	switch c.Event { //nolint:exhaustive // updated is news and no more, rated has been seen to
 	case event.CaseOpened:
-		f.opening = opening{at, opened}
+		f.opening, f.begun = opening{at, opened}, at
 	case event.CaseReopened:
-		f.opening = opening{at, reopened}
+		f.opening, f.begun = opening{at, reopened}, at
 	case event.CaseEscalated:
 		f.opening, f.risky = opening{at, escalated}, true
 		if f.stated == 0 {
@@ -107,6 +109,7 @@ func (f *file) join(o *file) {
 	}
 	f.news = max(f.news, o.news)
 	f.opening.join(o.opening)
+	f.begun = max(f.begun, o.begun)
 	f.resolved = max(f.resolved, o.resolved)
 	f.silenced = max(f.silenced, o.silenced)
 	if o.stated > f.stated || o.stated == f.stated && o.severity > f.severity {
@@ -160,6 +163,6 @@ func (f *file) touched() int64 { return max(f.news, f.rated.at) }
 // silent says that the case went away in a manner that nobody is to be asked about.
 func (f *file) silent() bool { return f.silenced > 0 && f.silenced >= f.opening.at }
 
-// unsent says that what was sent for the moment sent, if anything, was for another round: the case has
-// been opened again since.
-func (f *file) unsent(sent int64) bool { return sent == 0 || sent < f.opening.at }
+// unsent says that what was sent for the moment sent, if anything, was for another round: one that has begun
+// since.
+func unsent(sent, begun int64) bool { return sent == 0 || sent < begun }

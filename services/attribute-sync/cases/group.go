@@ -1,6 +1,7 @@
 package cases
 
 import (
+	"strings"
 	"time"
 
 	"github.com/sluicehq/sluice/pkg/event"
@@ -26,12 +27,12 @@ func (r *Rules) Group(s *State, known string, now time.Time) (say []event.Subscr
 	if r.SuppressGroup != "" {
 		for i := range s.cases {
 			if r.open(&s.cases[i], at) {
-				wanted = r.SuppressGroup
+				wanted = strings.ToLower(r.SuppressGroup)
 				break
 			}
 		}
 	}
-	if s.group != "" && s.group != wanted {
+	if s.group != "" && !s.Holds(wanted) {
 		say = append(say, event.Subscription{GroupID: s.group, State: Subscribed})
 		s.group = ""
 	}
@@ -44,14 +45,33 @@ func (r *Rules) Group(s *State, known string, now time.Time) (say []event.Subscr
 
 // Holds says that the user has been taken out of the group by us. Somebody else's "subscribed" is to be
 // held back meanwhile: it is what he will be given back anyway.
-func (s *State) Holds(group string) bool { return group != "" && s.group == group }
+func (s *State) Holds(group string) bool { return group != "" && strings.EqualFold(s.group, group) }
 
 // Stated takes notice of what somebody else says of a group. Who unsubscribes while we hold the group
-// means it: he will not be put back. It says whether the state is another one.
+// means it: he will not be put back. Where a system only passes on what it has read from Braze, nobody is put
+// back: that is the smaller mistake. It says whether the state is another one.
 func (s *State) Stated(sub event.Subscription) bool {
 	if sub.State != Unsubscribed || !s.Holds(sub.GroupID) {
 		return false
 	}
 	s.group = ""
+	return true
+}
+
+// isUUID takes the form 8-4-4-4-12, with letters of either size.
+func isUUID(text string) bool {
+	if len(text) != 36 {
+		return false
+	}
+	for i, c := range []byte(text) {
+		switch {
+		case i == 8 || i == 13 || i == 18 || i == 23:
+			if c != '-' {
+				return false
+			}
+		case (c < '0' || c > '9') && (c|0x20 < 'a' || c|0x20 > 'f'):
+			return false
+		}
+	}
 	return true
 }

@@ -1,6 +1,7 @@
 package cases
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -10,7 +11,7 @@ import (
 )
 
 func TestWhatIsSaidOfTheSubscriptionGroup(t *testing.T) {
-	const promotions = "5b3a5b0e-promotions"
+	const promotions = "5b3a5b0e-1111-4222-8333-444455556666"
 	out := []event.Subscription{{GroupID: promotions, State: Unsubscribed}}
 	back := []event.Subscription{{GroupID: promotions, State: Subscribed}}
 	named := func(r *Rules) { r.SuppressGroup = promotions }
@@ -18,6 +19,7 @@ func TestWhatIsSaidOfTheSubscriptionGroup(t *testing.T) {
 	type step struct {
 		takes  *event.Case
 		stated string // by somebody else
+		group  string // that it is said of; empty: promotions
 		after  time.Duration
 		known  string
 		want   []event.Subscription
@@ -68,6 +70,11 @@ func TestWhatIsSaidOfTheSubscriptionGroup(t *testing.T) {
 			{stated: Unsubscribed, known: Unsubscribed},
 			{takes: report("resolved", hour), after: hour, known: Unsubscribed},
 		}},
+		{"nor who says so of the group in capitals", named, []step{
+			{takes: report("opened", 0), known: Subscribed, want: out},
+			{stated: Unsubscribed, group: strings.ToUpper(promotions), known: Unsubscribed},
+			{takes: report("resolved", hour), after: hour, known: Unsubscribed},
+		}},
 		{"who subscribes meanwhile stays out until the case is closed", named, []step{
 			{takes: report("opened", 0), known: Subscribed, want: out},
 			{stated: Subscribed, known: Subscribed},
@@ -81,9 +88,14 @@ func TestWhatIsSaidOfTheSubscriptionGroup(t *testing.T) {
 					s.takes(step.takes)
 				}
 				if step.stated != "" {
-					held := s.state.Holds(promotions)
-					if changed := s.state.Stated(event.Subscription{GroupID: promotions, State: step.stated}); changed != (held && step.stated == Unsubscribed) {
-						t.Errorf("step %d: stated: %t", i, changed)
+					group := step.group
+					if group == "" {
+						group = promotions
+					}
+					held := s.state.Holds(group)
+					changed := s.state.Stated(event.Subscription{GroupID: group, State: step.stated})
+					if !held || changed == s.state.Holds(group) {
+						t.Errorf("step %d: held %t, stated: %t", i, held, changed)
 					}
 				}
 				s.after(max(step.after, time.Second))
@@ -93,6 +105,14 @@ func TestWhatIsSaidOfTheSubscriptionGroup(t *testing.T) {
 			}
 		})
 	}
+	t.Run("a group that is named in capitals is the same", func(t *testing.T) {
+		s := newScene(t, assumed).takes(report("opened", 0))
+		s.rules.Group(&s.state, "", start)
+		s.rules.SuppressGroup = strings.ToUpper(promotions)
+		if say := s.rules.Group(&s.state, Unsubscribed, start); say != nil {
+			t.Errorf("it is left for another: %v", say)
+		}
+	})
 	t.Run("a group that is no longer named is given back for the new one", func(t *testing.T) {
 		s := newScene(t, assumed).takes(report("opened", 0))
 		s.rules.Group(&s.state, "", start)

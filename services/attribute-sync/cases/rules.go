@@ -3,6 +3,7 @@ package cases
 import (
 	"errors"
 	"fmt"
+	"iter"
 	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -119,8 +120,8 @@ func (r *Rules) Validate() error {
 		wrong("forget_after", r.ForgetAfter, "at least %s: until then a case may still suppress, or a late double of its resolution ask again", needed)
 	}
 	r.validateNames(wrong)
-	if len(r.SuppressGroup) > MaxText {
-		wrong("suppress_group", r.SuppressGroup, "an id of at most %d bytes", MaxText)
+	if r.SuppressGroup != "" && !isUUID(r.SuppressGroup) {
+		wrong("suppress_group", r.SuppressGroup, "the id of a subscription group, which is a UUID such as 11111111-2222-3333-4444-555555555555")
 	}
 	return errors.Join(problems...)
 }
@@ -175,6 +176,16 @@ func (r *Rules) Kept() []string {
 		}
 	}
 	return names
+}
+
+// Named yields where the fields' file names an attribute, and its name, empty where it is left out.
+func (r *Rules) Named() iter.Seq2[string, string] {
+	return func(yield func(field, name string) bool) {
+		const section = "support.attributes."
+		_ = yield(section+"suppressed_until", r.Names.SuppressedUntil) && yield(section+"open_cases", r.Names.OpenCases) &&
+			yield(section+"at_risk", r.Names.AtRisk) && yield(section+"last_case_status", r.Names.LastStatus) &&
+			yield(section+"last_case_rating", r.Names.LastRating)
+	}
 }
 
 // of is the span of a severity, in milliseconds.

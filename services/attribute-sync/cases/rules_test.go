@@ -2,6 +2,7 @@ package cases
 
 import (
 	"errors"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -48,7 +49,7 @@ support:
   renew_step: 1d
   win_back: {at_most: 3, after: 1d12h}
   forget_after: 45d
-  suppress_group: 5b3a5b0e
+  suppress_group: 5b3a5b0e-1111-4222-8333-444455556666
 `
 
 func TestASectionIsReadAsItIsWritten(t *testing.T) {
@@ -57,7 +58,7 @@ func TestASectionIsReadAsItIsWritten(t *testing.T) {
 	want.Suppress.Low, want.Suppress.Urgent = 0, 28*Day
 	want.RenewStep = Day
 	want.WinBack.AtMost, want.WinBack.After = 3, Day+Day/2
-	want.ForgetAfter, want.SuppressGroup = 45*Day, "5b3a5b0e"
+	want.ForgetAfter, want.SuppressGroup = 45*Day, "5b3a5b0e-1111-4222-8333-444455556666"
 	got, err := load(t, written)
 	if err != nil {
 		t.Fatal(err)
@@ -85,6 +86,7 @@ func TestWhatIsWrongIsSaidFieldByFieldWithItsLine(t *testing.T) {
   cool_down: -1h
   survey: {after: 1d, at_most: 3}
   win_back: {at_most: 11}
+  suppress_group: promotions
 `)
 	var lines []string
 	var problems config.Problems
@@ -103,6 +105,7 @@ func TestWhatIsWrongIsSaidFieldByFieldWithItsLine(t *testing.T) {
 		"4 support.cool_down: a duration from 0s to 90d",
 		"2 support.attributes.open_cases: a name that Braze takes: attributes.external_id has a name that is reserved",
 		"2 support.attributes.last_case_rating: a name of its own; attributes.last_case_status has this one",
+		"7 support.suppress_group: the id of a subscription group, which is a UUID such as 11111111-2222-3333-4444-555555555555",
 	}
 	if diff := cmp.Diff(want, lines); diff != "" {
 		t.Error(diff)
@@ -171,5 +174,18 @@ func TestSpan(t *testing.T) {
 	err := yaml.UnmarshalWithOptions([]byte("support: {cool_down: 5 days}"), &decoded, yaml.Strict())
 	if want := `duration: "5 days"; allowed: a duration such as 90m, 24h or 14d`; err == nil || !strings.Contains(err.Error(), want) {
 		t.Errorf("got %v, want %s", err, want)
+	}
+}
+
+func TestWhereAttributesAreNamed(t *testing.T) {
+	r := Defaults()
+	r.Names.AtRisk = ""
+	want := map[string]string{
+		"support.attributes.suppressed_until": "promotions_suppressed_until", "support.attributes.open_cases": "open_cases",
+		"support.attributes.at_risk": "", "support.attributes.last_case_status": "last_case_status",
+		"support.attributes.last_case_rating": "last_case_rating",
+	}
+	if diff := cmp.Diff(want, maps.Collect(r.Named())); diff != "" {
+		t.Error(diff)
 	}
 }

@@ -30,7 +30,7 @@ func (r *Rules) surveyDue(f *file) int64 {
 		return 0
 	case f.rated.at > 0 && f.rated.at >= f.opening.at: // he has said already
 		return 0
-	case !f.unsent(f.surveyed): // a source says "resolved" again when it archives the case
+	case !unsent(f.surveyed, f.opening.at): // a source says "resolved" again when it archives the case
 		return 0
 	}
 	return f.resolved + r.Survey.After.ms()
@@ -42,9 +42,9 @@ func (r *Rules) winBackDue(f *file, quiet int64, isQuiet bool) int64 {
 	switch {
 	case r.WinBack.Trigger == "" || f.rated.at == 0 || int(f.rated.value) > r.WinBack.AtMost || !isQuiet:
 		return 0
-	case f.rated.at <= f.opening.at: // reopened since
+	case f.rated.at <= f.begun: // reopened since; that the unhappy customer was passed on is no reason to be silent
 		return 0
-	case !f.unsent(f.wonBack): // once a round: some rate again to add a word
+	case !unsent(f.wonBack, f.begun): // once a round: some rate again to add a word
 		return 0
 	}
 	return max(f.rated.at, quiet) + r.WinBack.After.ms()

@@ -134,6 +134,20 @@ func TestWhatIsSentAndWhen(t *testing.T) {
 			reports: []*event.Case{report("resolved", hour), report("rated", 2*hour, rate(1)), report("reopened", 2*hour+30*time.Minute)},
 		},
 		{
+			name:    "an escalation does not, which is no new round",
+			reports: []*event.Case{report("opened", 0), report("rated", hour, rate(1)), report("escalated", 2*hour), report("resolved", 3*hour)},
+			want:    []string{"support_win_back_due 1 4h0m0s", "support_survey_due 1 27h0m0s"},
+		},
+		{
+			name:    "nor does it bring another for a rating that was answered",
+			reports: []*event.Case{report("opened", 0), report("resolved", hour), report("rated", 2*hour, rate(1)), report("escalated", 5*hour), report("resolved", 6*hour, saying(`{"deleted":true}`))},
+			want:    []string{"support_win_back_due 1 3h0m0s"},
+		},
+		{
+			name:    "a reopening that is escalated still cancels it",
+			reports: []*event.Case{report("resolved", hour), report("rated", 2*hour, rate(1)), report("reopened", 2*hour+10*time.Minute), report("escalated", 2*hour+20*time.Minute), report("resolved", 3*hour, saying(`{"deleted":true}`))},
+		},
+		{
 			name:    "that the unhappy customer is then called at risk does not",
 			reports: []*event.Case{report("resolved", hour), report("rated", 2*hour, rate(1)), report("at_risk", 2*hour+time.Minute)},
 			want:    []string{"support_win_back_due 1 3h0m0s"},

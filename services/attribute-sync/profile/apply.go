@@ -2,7 +2,6 @@ package profile
 
 import (
 	"encoding/binary"
-	"strconv"
 	"time"
 
 	"github.com/cespare/xxhash/v2"
@@ -12,37 +11,50 @@ import (
 
 // take applies the batch, which has been found to be in order.
 func (s *State) take(r *Rules, by stamp, cause event.Cause, now time.Time) *Refusal {
-	if refusal := s.room(); refusal != nil {
+	if refusal := s.room(now); refusal != nil {
 		return refusal
 	}
 	by.source = s.source(cause.Source)
 	record := int32(len(s.records))
 	s.records = append(s.records, recordOf(cause, by.time))
-	duplicate, id := false, uint64(0)
-	if s.batch.once && cause.ID != "" {
-		id = eventID(cause.Source, cause.ID)
-		duplicate = s.applied(id)
-	}
-	once := false
+	once := s.batch.once && cause.ID != ""
+	oldest := now.Add(-r.DedupWindow).UnixMilli()
+	duplicate, applied := once && s.applied(eventID(cause.Source, cause.ID, ""), oldest), false
 	for i := range s.batch.writes {
 		w := &s.batch.writes[i]
-		switch rule := w.name.rule; {
+		reason, detail := w.name.rule.declines(cause.Source)
+		switch {
+		case reason != "":
+			s.decline(w, record, reason, detail)
 		case w.bad != nil:
 			s.decline(w, record, ReasonInvalid, w.bad.Error())
-		case rule != nil && rule.Blocked:
-			s.decline(w, record, DeclinedBlocked, "fields.yaml blocks it")
-		case rule != nil && rule.Owner != "" && rule.Owner != cause.Source:
-			s.decline(w, record, DeclinedNotOwner, "it belongs to "+rule.Owner)
-		case duplicate && (w.verb == increment || w.verb == changeObjects):
+		case w.verb == increment && duplicate,
+			w.verb == changeObjects && once && s.applied(eventID(cause.Source, cause.ID, w.name.text), oldest):
 			s.decline(w, record, DeclinedDuplicate, "the event was applied before")
+		case !s.write(w, by, record) || !once:
+		case w.verb == increment:
+			applied = true
 		default:
-			once = s.write(w, by, record) || once
+			s.rememberID(eventID(cause.Source, cause.ID, w.name.text), now, oldest)
 		}
 	}
-	if once && cause.ID != "" {
-		s.rememberID(id, now, r.DedupWindow)
+	if applied {
+		s.rememberID(eventID(cause.Source, cause.ID, ""), now, oldest)
 	}
 	return nil
+}
+
+// declines says why a source's write is not taken, whatever it is; nothing where it is.
+func (f *Field) declines(source string) (reason, detail string) {
+	switch {
+	case f == nil:
+		return "", ""
+	case f.Blocked:
+		return DeclinedBlocked, "fields.yaml blocks it"
+	case f.Owner != "" && f.Owner != source:
+		return DeclinedNotOwner, "it belongs to " + f.Owner
+	}
+	return "", ""
 }
 
 // write applies one write, and reports whether something was applied that must not be twice.
@@ -64,47 +76,6 @@ func (s *State) write(w *write, by stamp, record int32) (once bool) {
 		return s.changeObjects(f, w, by, record)
 	}
 	return false
-}
-
-// Bytes of an encoded field beside its name and of an operator beside its value, at most.
-const (
-	fieldBytes    = 64
-	operatorBytes = 40
-)
-
-// room looks the fields up, and finds out whether the batch could make the state larger than it may get.
-func (s *State) room() *Refusal {
-	size, fields := s.size, len(s.fields)
-	var last *name
-	for i := range s.batch.writes {
-		w := &s.batch.writes[i]
-		if w.bad != nil {
-			last = nil
-			continue
-		}
-		if w.verb == add || w.verb == remove || w.verb == increment {
-			size += len(w.raw) + operatorBytes
-		}
-		if w.name == last {
-			w.field = s.batch.writes[i-1].field
-			continue
-		}
-		last, w.field = w.name, none
-		if at, found := s.find(w.name.text); found {
-			w.field = s.order[at]
-			continue
-		}
-		fields++
-		size += len(w.name.text) + fieldBytes
-	}
-	switch {
-	case fields > MaxFields && fields > len(s.fields):
-		return &Refusal{Reason: ReasonTooManyFields, Detail: "the user would have more than " + strconv.Itoa(MaxFields) + " fields"}
-	case size > MaxBytes && size > s.size:
-		return &Refusal{Reason: ReasonStateFull, Detail: "what must be remembered of the user would be more than " + strconv.Itoa(MaxBytes) + " bytes"}
-	}
-	s.size = size
-	return nil
 }
 
 // declinedOld declines an operator that is older than the value it would change.
@@ -140,8 +111,10 @@ func (s *State) decline(w *write, record int32, reason, detail string) {
 	s.declined = append(s.declined, event.Declined{ID: cause.ID, Source: cause.Source, Field: w.name.shown, Reason: reason, Detail: detail})
 }
 
-// eventID is what is remembered of an event's id, which is one within its source.
-func eventID(source, id string) uint64 {
+// eventID is what is remembered of an event's id, which is one within its source. Its increments go out
+// together, and are remembered together, under no field; each of its operators on an array of objects may go
+// out with another object, of which one may be refused and the others not, and is remembered by itself.
+func eventID(source, id, field string) uint64 {
 	var d xxhash.Digest
 	d.Reset()
 	var n [8]byte
@@ -149,12 +122,16 @@ func eventID(source, id string) uint64 {
 	_, _ = d.Write(n[:])
 	_, _ = d.WriteString(source)
 	_, _ = d.WriteString(id)
-	return d.Sum64()
+	if field == "" {
+		return d.Sum64()
+	}
+	return mix(d.Sum64(), xxhash.Sum64String(field))
 }
 
-func (s *State) applied(id uint64) bool {
+// applied reports whether an event was applied, as far as is remembered and not too long ago.
+func (s *State) applied(id uint64, oldest int64) bool {
 	for i := range s.ids {
-		if s.ids[i].id == id {
+		if s.ids[i].id == id && s.ids[i].time >= oldest {
 			return true
 		}
 	}
@@ -162,8 +139,8 @@ func (s *State) applied(id uint64) bool {
 }
 
 // rememberID remembers an event, and forgets those that are older than the window, or are too many.
-func (s *State) rememberID(id uint64, now time.Time, window time.Duration) {
-	oldest, kept, fresh := now.Add(-window).UnixMilli(), s.ids[:0], s.newIDs
+func (s *State) rememberID(id uint64, now time.Time, oldest int64) {
+	kept, fresh := s.ids[:0], s.newIDs
 	for i, known := range s.ids {
 		if i < fresh && (known.time < oldest || len(s.ids)-i >= maxIDs) {
 			s.newIDs--

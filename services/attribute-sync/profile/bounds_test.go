@@ -13,45 +13,6 @@ import (
 	"github.com/sluicehq/sluice/pkg/event"
 )
 
-func TestARefusedUpdateIsForgotten(t *testing.T) {
-	t.Parallel()
-	u := newUser(t, nil)
-	first := u.window(says("crm", 1, `{"tier":"gold","city":"Wien"}`), named(increments("crm", 1, `{"visits":1}`), "e1"), adds("crm", 1, `{"tags":["a"]}`, ``))
-	second := u.window(says("crm", 2, `{"city":"Graz"}`), adds("crm", 2, `{"tags":["b"]}`, ``))
-	if first.Number != 1 || second.Number != 2 {
-		t.Fatalf("the updates have the numbers %d and %d", first.Number, second.Number)
-	}
-	u.state.Forget(first.Number)
-	got := sent(u.window(says("crm", 1, `{"tier":"gold"}`), says("crm", 2, `{"city":"Graz"}`), named(increments("crm", 1, `{"visits":1}`), "e1"), adds("crm", 2, `{"tags":["a","b"]}`, ``)))
-	if want := `{"tags":{"add":["a"]},"tier":"gold","visits":{"inc":1}} 3`; got != want {
-		t.Errorf("got %s, want %s", got, want)
-	}
-	u.state.Forget(99)
-	if got := sent(u.window(says("crm", 3, `{"tier":"gold"}`))); got != "" {
-		t.Errorf("an update that never was is forgotten: %s", got)
-	}
-	u.state.ForgetAll()
-	got = sent(u.window(says("crm", 4, `{"tier":"gold"}`), says("crm", 0, `{"city":"Linz"}`), adds("crm", 4, `{"tags":["a"]}`, ``)))
-	if want := `{"tags":{"add":["a"]},"tier":"gold"} 2` + "\n- city stale: crm wrote it at 2026-03-04T05:08:00.000Z"; got != want {
-		t.Errorf("got %s, want %s", got, want)
-	}
-}
-
-func TestOfARefusedArrayNoElementIsTakenForSent(t *testing.T) {
-	t.Parallel()
-	u := newUser(t, nil)
-	u.window(adds("crm", 5, `{"tags":["x"]}`, ``))
-	u.state.ForgetAll()
-	late := u.window(says("crm", 4, `{"tags":["a"]}`))
-	if got := sent(late); got != `{"tags":["a","x"]} 1` {
-		t.Fatal(got)
-	}
-	u.state.Forget(late.Number)
-	if got := sent(u.window(adds("crm", 6, `{"tags":["x"]}`, ``))); got != `{"tags":{"add":["x"]}} 1` {
-		t.Errorf("got %q", got)
-	}
-}
-
 func TestWhatIsRememberedIsBounded(t *testing.T) {
 	t.Parallel()
 	t.Run("fields", func(t *testing.T) {
@@ -75,6 +36,62 @@ func TestWhatIsRememberedIsBounded(t *testing.T) {
 		}
 		if d := u.end(); d.Points != MaxFields {
 			t.Errorf("%d points are sent", d.Points)
+		}
+	})
+	t.Run("fields, but for what is made here", func(t *testing.T) {
+		t.Parallel()
+		rules := &Rules{}
+		rules.Own("sluice.support", "open_cases")
+		u := newUser(t, rules)
+		var members []string
+		for i := range MaxFields {
+			members = append(members, fmt.Sprintf(`"field_%d":1`, i))
+		}
+		u.window(says("web", 1, "{"+strings.Join(members, ",")+"}"))
+		if refusal := rules.Set(&u.state, "open_cases", []byte("1"), Write{Source: "sluice.support", Time: start}); refusal != nil {
+			t.Errorf("an attribute that is made here is left out: %v", refusal)
+		}
+		group := says("sluice.support", 1, "")
+		group.Subscriptions = []event.Subscription{{GroupID: someGroup, State: "unsubscribed"}}
+		if refusal := u.apply(group); refusal != nil {
+			t.Errorf("the group that is left here is not: %v", refusal)
+		}
+		if d := u.end(); len(d.Objects) != 1 || d.Points != 1 {
+			t.Errorf("got %s", sent(d))
+		}
+		if refusal := u.apply(says("web", 2, `{"one_more":1}`)); refusal == nil {
+			t.Error("the room that is kept is anybody's")
+		}
+	})
+	t.Run("fields, of which those that were removed long ago make room", func(t *testing.T) {
+		t.Parallel()
+		u := newUser(t, nil)
+		var members []string
+		for i := range MaxFields - 1 {
+			members = append(members, fmt.Sprintf(`"field_%d":1`, i))
+		}
+		u.window(says("crm", 1, "{"+strings.Join(members, ",")+"}"), says("crm", 2, `{"field_7":null,"field_8":null}`))
+		const month = 31 * 24 * 60
+		later := func(set string) *Refusal {
+			return u.rules.Apply(&u.state, says("crm", month, set), Place{Now: start.Add(month * time.Minute)})
+		}
+		if refusal := u.rules.Apply(&u.state, says("crm", 3, `{"a":1,"b":1}`), Place{Now: start}); refusal == nil {
+			t.Error("what was removed a moment ago makes room")
+		}
+		if refusal := later(`{"a":1,"field_9":null}`); refusal != nil {
+			t.Fatal(refusal)
+		}
+		if refusal := later(`{"b":1,"c":1}`); refusal != nil {
+			t.Error(refusal)
+		}
+		if d := u.end(); d.Points != 4 || len(u.state.fields) != MaxFields {
+			t.Errorf("%d points are sent, %d fields are known", d.Points, len(u.state.fields))
+		}
+		if got := sent(u.window(says("crm", month, `{"field_9":null,"field_998":2,"a":1}`))); got != `{"field_998":2} 1` {
+			t.Errorf("what stays is mistaken for something else: %s", got)
+		}
+		if refusal := later(`{"d":1}`); refusal == nil {
+			t.Error("what was removed a moment ago makes room")
 		}
 	})
 	t.Run("bytes", func(t *testing.T) {
@@ -139,8 +156,11 @@ func TestWhatIsRememberedIsBounded(t *testing.T) {
 		if at(23, "b"); !strings.Contains(at(23, "a"), "duplicate") || at(25, "c") == "" || strings.Contains(at(25, "a"), "duplicate") {
 			t.Error("an id is not remembered for a day")
 		}
+		if at(24*3, "e"); strings.Contains(at(24*5, "e"), "duplicate") {
+			t.Error("an id is remembered for longer where none came after it")
+		}
 		for i := range 2 * maxIDs {
-			at(26, fmt.Sprint("d", i))
+			at(24*6, fmt.Sprint("d", i))
 		}
 		if len(u.state.ids) != maxIDs {
 			t.Errorf("%d ids are remembered", len(u.state.ids))
@@ -206,13 +226,15 @@ func TestFieldsAreListedForPeople(t *testing.T) {
 	t.Parallel()
 	u := newUser(t, nil)
 	p := versioned(says("crm", 1, `{"tier":"gold","n":3,"yes":true,"gone":null,"list":["a"]}`), 7)
-	p.Subscriptions = []event.Subscription{{GroupID: someGroup, State: "subscribed"}}
+	const letters = "abcdefab-0000-4000-8000-000000000001"
+	p.Subscriptions = []event.Subscription{{GroupID: someGroup, State: "subscribed"}, {GroupID: letters, State: "unsubscribed"}}
 	u.window(p, adds("shop", 2, `{"tags":["x"]}`, ``), increments("shop", 2, `{"m":1}`))
 	var lines []string
 	for _, f := range u.state.Fields() {
 		lines = append(lines, fmt.Sprint(f.Name, "=", strings.Split(f.Known, " #")[0], " by ", f.Source, " ", f.Update, " ", f.Operators))
 	}
 	want := "subscription_groups." + someGroup + `=subscribed by crm 1 0
+subscription_groups.abcdefab-0000-4000-8000-000000000001=unsubscribed by crm 1 0
 gone=absent by crm 1 0
 list=array by crm 1 0
 m=unknown integer by  0 1
@@ -223,7 +245,7 @@ yes=true by crm 1 0`
 	if diff := cmp.Diff(want, strings.Join(lines, "\n")); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
 	}
-	if !u.state.HasSubscription(someGroup, "subscribed") || u.state.HasSubscription(someGroup, "unsubscribed") || u.state.HasSubscription("x", "subscribed") {
+	if !u.state.HasSubscription(someGroup, "subscribed") || !u.state.HasSubscription(strings.ToUpper(letters), "unsubscribed") || u.state.HasSubscription(someGroup, "unsubscribed") || u.state.HasSubscription("x", "subscribed") {
 		t.Error("the state in a group is another")
 	}
 }

@@ -55,8 +55,8 @@ func (s shape) with() string {
 
 // content is what is remembered of a value: enough to say whether another is the same. Values are the
 // same when they mean the same: the order of an object's members, the spelling of a number (1, 1.0, 10e-1)
-// and the escapes of a string do not count. That 1.0 is no integer to Braze does not count either; it is
-// remembered in the shape, for increments.
+// and the escapes of a string do not count. Only that 1.0 is no integer to Braze does, where it is the
+// whole value: it could not be incremented.
 type content struct {
 	kind  kind
 	shape shape
@@ -65,7 +65,7 @@ type content struct {
 
 // same reports whether both are the same value. What is unknown is the same as nothing.
 func (c content) same(d content) bool {
-	return c.kind == d.kind && c.bits == d.bits && c.kind != unknown
+	return c.kind == d.kind && c.bits == d.bits && c.kind != unknown && (c.shape == fraction) == (d.shape == fraction)
 }
 
 // sum is a hash of the value, whatever its kind.

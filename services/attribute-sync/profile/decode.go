@@ -114,7 +114,8 @@ func (d *decoder) stamp() stamp {
 
 func (s *State) decode(b []byte) error {
 	d := decoder{State: s, b: b}
-	if d.byte() != format {
+	form := d.byte()
+	if form != format && form != formatWithParts {
 		return broken("the format is another")
 	}
 	if s.updates = d.uvarint(); s.updates > 1<<62 {
@@ -124,10 +125,14 @@ func (s *State) decode(b []byte) error {
 		s.sources = append(s.sources, s.intern(d.bytes(maxSource)))
 	}
 	for range d.length(maxIDs) {
-		s.ids = append(s.ids, seen{id: d.uint64(), time: d.varint(), sent: d.age()})
+		id := seen{id: d.uint64(), time: d.varint(), sent: d.age()}
+		if form == formatWithParts {
+			id.part = int(min(d.uvarint(), 1<<30))
+		}
+		s.ids = append(s.ids, id)
 	}
 	s.newIDs = len(s.ids)
-	n := d.length(MaxFields)
+	n := d.length(MaxFields + ownFields)
 	s.fields, s.order = slices.Grow(s.fields, n), slices.Grow(s.order, n)
 	for i := range n {
 		s.fields = append(s.fields, field{by: stamp{source: nobody}, pend: none})
@@ -150,7 +155,7 @@ func (d *decoder) field(f *field) {
 	f.name = d.bytes(maxName)
 	is, flags := d.byte(), d.byte()
 	f.known = content{kind: kind(is & 0xf), shape: shape(is >> 4)}
-	if f.known.kind >= kinds || f.known.shape >= shapes || extKind(flags>>extShift) >= extKinds {
+	if f.known.kind >= kinds || f.known.shape >= shapes || extKind(flags>>extShift&extMask) >= extKinds || flags >= flagLast<<1 {
 		d.fail("a field is of no kind that there is")
 		return
 	}
@@ -165,6 +170,9 @@ func (d *decoder) field(f *field) {
 		f.by = d.stamp()
 	}
 	f.sent = d.age()
+	if flags&flagLast != 0 {
+		f.last = d.age()
+	}
 	if flags&flagVersions != 0 {
 		from := len(d.versions)
 		for range d.length(maxVersions) {
@@ -172,7 +180,7 @@ func (d *decoder) field(f *field) {
 		}
 		f.versions = d.versions[from:len(d.versions):len(d.versions)]
 	}
-	if k := extKind(flags >> extShift); k != 0 && d.err == nil {
+	if k := extKind(flags >> extShift & extMask); k != 0 && d.err == nil {
 		f.ext = d.newExt(k)
 		d.ext(f.ext)
 	}

@@ -24,8 +24,7 @@ type later struct {
 	level  int
 	merges bool
 	name   *name
-	change *braze.ObjectsChange
-	points int64
+	change *change
 }
 
 // elements writes those that wait to be added, or to be removed.
@@ -88,10 +87,24 @@ func (s *State) finish(d *difference) {
 		if l.merges && len(d.out) == d.from+1 {
 			d.out = append(d.out, `"_merge_objects":true`...)
 		}
-		d.member(l.name, l.points)
+		s.part(l.name, l.change, len(d.Objects))
+		d.member(l.name, l.change.points)
 		d.out = l.change.AppendBody(d.out)
 		if i == len(d.later)-1 {
 			d.close(l.merges)
+		}
+	}
+}
+
+// part remembers with which object a change goes out, for each of the events that it is made of.
+func (s *State) part(n *name, c *change, object int) {
+	for _, p := range c.parts {
+		cause := &s.records[p.record].cause
+		id := eventID(cause.Source, cause.ID, n.text)
+		for i := s.newIDs; i < len(s.ids); i++ {
+			if s.ids[i].id == id {
+				s.ids[i].part = object
+			}
 		}
 	}
 }

@@ -8,9 +8,10 @@ import (
 //
 //	state     format, updates, sources, ids, fields; each list with its length before it
 //	source    length, name
-//	id        hash (8 bytes), time, age
+//	id        hash (8 bytes), time, age, and in the format with parts the part
 //	field     length, name (ascending); kind and shape of what is known in one byte; flags;
-//	          the number or hash of the value; stamp; age; versions with their number; operators
+//	          the number or hash of the value; stamp; age; age of the last operators in what is known;
+//	          versions with their number; operators
 //	stamp     source×2 + versioned, time, version if there is one
 //	operators elements: number; each stamp, age, has×2 + add, length, JSON
 //	          increments: number; each stamp, age, n
@@ -19,18 +20,30 @@ import (
 // An age is how many updates ago it was, plus one, so that what was just sent takes one byte; 0 is never.
 const format = 1
 
+// formatWithParts is the first byte where an id went out with an object that was not its update's first,
+// which is rare.
+const formatWithParts = 2
+
 // Flags of a field. The kind of its operators stands above them.
 const (
 	flagBy byte = 1 << iota
 	flagVersions
 	extShift = iota
+	extMask  = 3
+	flagLast = 1 << 4
 )
 
 // Append appends the encoded state to dst. It is to be called behind [State.Update]: of what waits to be
 // sent only that it is unknown would be written.
 func (s *State) Append(dst []byte) []byte {
 	s.sweepSources()
-	dst = append(dst, format)
+	form := byte(format)
+	for i := range s.ids {
+		if s.ids[i].part > 0 {
+			form = formatWithParts
+		}
+	}
+	dst = append(dst, form)
 	dst = binary.AppendUvarint(dst, s.updates)
 	dst = binary.AppendUvarint(dst, uint64(len(s.sources)))
 	for _, source := range s.sources {
@@ -41,6 +54,9 @@ func (s *State) Append(dst []byte) []byte {
 		dst = binary.LittleEndian.AppendUint64(dst, id.id)
 		dst = binary.AppendVarint(dst, id.time)
 		dst = s.appendAge(dst, id.sent)
+		if form == formatWithParts {
+			dst = binary.AppendUvarint(dst, uint64(id.part))
+		}
 	}
 	dst = binary.AppendUvarint(dst, uint64(len(s.order)))
 	for _, i := range s.order {
@@ -65,6 +81,10 @@ func (s *State) appendField(dst []byte, f *field) []byte {
 	if f.ext != nil {
 		flags |= byte(f.ext.kind) << extShift
 	}
+	last := known.kind != unknown && f.last != 0 // of what is unknown nothing can be forgotten
+	if last {
+		flags |= flagLast
+	}
 	dst = append(dst, byte(known.kind)|byte(known.shape)<<4, flags)
 	switch known.kind {
 	case whole:
@@ -77,6 +97,9 @@ func (s *State) appendField(dst []byte, f *field) []byte {
 		dst = appendStamp(dst, &f.by)
 	}
 	dst = s.appendAge(dst, f.sent)
+	if last {
+		dst = s.appendAge(dst, f.last)
+	}
 	if flags&flagVersions != 0 {
 		dst = binary.AppendUvarint(dst, uint64(len(f.versions)))
 		for i := range f.versions {

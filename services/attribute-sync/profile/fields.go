@@ -70,7 +70,7 @@ func (c content) String() string {
 // HasSubscription reports whether the user is known to be in that state in a subscription group, or is
 // going to be by what this window has said so far.
 func (s *State) HasSubscription(group, state string) bool {
-	at, found := s.find(groupMark + group)
+	at, found := s.find(groupMark + strings.ToLower(group))
 	if !found {
 		return false
 	}

@@ -1,17 +1,39 @@
 package profile
 
-// Forget is for an update that Braze refused: whatever it sent is unknown again, so that the next write of
-// a field is sent, equal or not, and a repeat of an event whose increment was in it is applied. What was
-// sent by a later update stays known.
-func (s *State) Forget(update uint64) {
+// Forget is for an object of an update that Braze refused, the update by its number and the object by its
+// place in [Difference.Objects]: whatever it sent is unknown again, so that the next write of a field is
+// sent, equal or not, and a repeat of an event whose operator was in it is applied. What the update's other
+// objects carried, and what was sent by a later update, stays known.
+func (s *State) Forget(update uint64, part int) {
 	if update == 0 {
 		return
 	}
+	if part == 0 { // the others hold nothing but operators on arrays of objects, after which nothing is known
+		s.forgetFields(update)
+	}
+	kept, fresh := s.ids[:0], s.newIDs
+	for i, id := range s.ids {
+		switch {
+		case id.sent != update || id.part != part:
+			kept = append(kept, id)
+		case i < fresh:
+			s.newIDs--
+		}
+	}
+	s.ids = kept
+}
+
+func (s *State) forgetFields(update uint64) {
 	for i := range s.fields {
 		f := &s.fields[i]
-		if f.sent == update {
-			f.known, f.sent = content{}, 0
+		switch {
+		case f.sent == update:
+			f.known, f.sent, f.last = content{}, 0, 0
 			f.ext.doubt()
+		case f.sent != 0 && f.sent < update && update <= f.last:
+			// Operators that came to be part of what is known. They may be forgotten themselves, so it is not
+			// asked whether this update had one: of that which did not, the next write costs a point too many.
+			f.known = content{shape: f.known.shape}
 		}
 		if f.ext != nil && f.ext.forget(update) {
 			f.known = content{shape: f.known.shape}
@@ -20,13 +42,6 @@ func (s *State) Forget(update uint64) {
 			}
 		}
 	}
-	kept := s.ids[:0]
-	for _, id := range s.ids {
-		if id.sent != update {
-			kept = append(kept, id)
-		}
-	}
-	s.ids, s.newIDs = kept, len(kept)
 }
 
 // forget drops the operators that an update sent, and reports whether there were any.

@@ -53,6 +53,11 @@ func (m *model) tell(w told) {
 	if w.verb == increment && m.ids[w.id] {
 		return
 	}
+	if w.verb == set && w.version != 0 {
+		if own, has := m.versions[w.source]; has {
+			w.time = max(w.time, own.time)
+		}
+	}
 	loses := m.base != nil && !newer(w, *m.base)
 	switch {
 	case w.verb == set:

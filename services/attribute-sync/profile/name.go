@@ -43,8 +43,10 @@ func (b *batch) called(text string) *name {
 	return b.learn(strings.Clone(text), b.describe(strings.Clone(text)))
 }
 
-// ofGroup returns the name of the state in a subscription group.
+// ofGroup returns the name of the state in a subscription group, whose id is the same in small letters and
+// in capitals.
 func (b *batch) ofGroup(id string) *name {
+	id = strings.ToLower(id)
 	b.key = append(append(b.key[:0], groupMark...), id...)
 	if n := b.state.names[string(b.key)]; n != nil {
 		return n

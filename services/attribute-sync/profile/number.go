@@ -33,7 +33,7 @@ func (c *scanner) number() (content, bool) {
 		}
 		return content{whole, integer, n}, true
 	}
-	is := integer
+	is, exponent := integer, false
 	if c.i < len(c.b) && c.b[c.i] == '.' {
 		is = fraction
 		c.i++
@@ -42,7 +42,7 @@ func (c *scanner) number() (content, bool) {
 		}
 	}
 	if c.i < len(c.b) && c.b[c.i]|0x20 == 'e' {
-		is = fraction
+		is, exponent = fraction, true
 		c.i++
 		if c.i < len(c.b) && (c.b[c.i] == '+' || c.b[c.i] == '-') {
 			c.i++
@@ -51,9 +51,17 @@ func (c *scanner) number() (content, bool) {
 			return c.broken(braze.RuleNotJSON, "")
 		}
 	}
+	if exponent || c.i-from > maxDigits {
+		if _, err := strconv.ParseFloat(string(c.b[from:c.i]), 64); err != nil {
+			return c.broken(braze.RuleOutOfRange, "a number is at most 1.8e308")
+		}
+	}
 	k, sum := c.numberSum(c.b[from:c.i])
 	return content{k, is, sum}, true
 }
+
+// maxDigits is how many digits every number may have that is written without an exponent.
+const maxDigits = 300
 
 func (c *scanner) digits() (n int) {
 	for c.i < len(c.b) && c.b[c.i]-'0' <= 9 {

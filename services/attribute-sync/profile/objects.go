@@ -107,7 +107,6 @@ func identifiers(updates []braze.ObjectUpdate) (ids []braze.Identifier) {
 func (b *batch) nested(raw []byte) (leaves int64, rule braze.Rule, detail string) {
 	c := &b.inner
 	c.start(raw)
-	c.leaves, c.ops, c.hashes = 0, 0, c.hashes[:0]
 	is, ok := c.value(1)
 	switch {
 	case !ok:

@@ -14,6 +14,8 @@ import (
 type batch struct {
 	state   *State
 	rules   *Rules
+	source  string // of the record
+	ours    bool   // it is of a source that has attributes of its own, or of this very program
 	writes  []write
 	section string // of the record, for violations
 	scan    scanner
@@ -43,12 +45,12 @@ type write struct {
 	n       int64 // to increment by
 	points  int64
 	change  *braze.ObjectsChange
-	bad     *braze.Violation // only where invalid writes are dropped
+	bad     *braze.Violation // only where the write is dropped, or declined anyway
 	field   int32            // index in State.fields, or none while there is none
 }
 
-// begin takes the state's batch for one record.
-func (s *State) begin(r *Rules) *batch {
+// begin takes the state's batch for one record of a source.
+func (s *State) begin(r *Rules, source string) *batch {
 	if s.rules != r {
 		clear(s.names) // they know the rules that they fall under
 		s.rules = r
@@ -57,7 +59,7 @@ func (s *State) begin(r *Rules) *batch {
 		s.clearWindow()
 	}
 	b := &s.batch
-	b.state, b.rules, b.once = s, r, false
+	b.state, b.rules, b.source, b.ours, b.once = s, r, source, r.makes(source), false
 	clear(b.writes)
 	b.writes = b.writes[:0]
 	return b
@@ -189,10 +191,12 @@ func (b *batch) violation(n *name, rule braze.Rule, detail string) *braze.Violat
 
 func (b *batch) notJSON() *Refusal { return invalid(b.violation(nil, braze.RuleNotJSON, "")) }
 
-// bad is what becomes of a write that breaks a rule: the record is refused, or the write declined.
+// bad is what becomes of a write that breaks a rule: the record is refused, or the write declined. One that
+// would be declined if it broke none is not worth the record.
 func (b *batch) bad(n *name, rule braze.Rule, detail string) *Refusal {
 	v := b.violation(n, rule, detail)
-	if b.rules.OnInvalid != Drop || rule == braze.RuleNotJSON {
+	declined, _ := n.rule.declines(b.source)
+	if rule == braze.RuleNotJSON || b.rules.OnInvalid != Drop && declined == "" {
 		return invalid(v)
 	}
 	b.writes = append(b.writes, write{name: n, bad: v})

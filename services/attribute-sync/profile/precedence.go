@@ -63,6 +63,22 @@ func (s *State) standing(f *field, w *stamp, owner string) *stamp {
 	return &f.by
 }
 
+// sameClock lets a newer version of a source count as late as its older ones did: what another source has
+// lost against the old one it must not win against the new one, else it would matter which came first.
+func (f *field) sameClock(w *stamp) {
+	if !w.versioned {
+		return
+	}
+	if f.by.source == w.source && f.by.versioned && f.by.version <= w.version {
+		w.time = max(w.time, f.by.time)
+	}
+	for i := range f.versions {
+		if v := &f.versions[i]; v.source == w.source && v.version <= w.version {
+			w.time = max(w.time, v.time)
+		}
+	}
+}
+
 // foreign reports whether a field has an owner who did not write what stands.
 func (s *State) foreign(f *field, owner string) bool {
 	return owner != "" && f.by.source != nobody && s.sources[f.by.source] != owner

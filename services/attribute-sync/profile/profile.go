@@ -52,6 +52,11 @@ const (
 	MaxFields = 1000      // fields, subscription groups among them
 	MaxBytes  = 256 << 10 // of the encoded state, estimated from above
 
+	// What the attributes that are made here may take beyond that: a profile that others have filled must
+	// not keep a customer with an open case from being spared.
+	ownFields = 32
+	ownBytes  = 4 << 10
+
 	maxName     = 4 * 255 // bytes of a field's name, which has 255 characters at most
 	maxSource   = 255     // bytes of a source's name
 	maxVersions = 8       // sources of one field whose newest version is remembered
@@ -67,7 +72,7 @@ func (r *Rules) Apply(s *State, p *event.Profile, at Place) *Refusal {
 	if len(p.Source) > maxSource {
 		return &Refusal{Reason: ReasonInvalid, Detail: "source is longer than 255 bytes"}
 	}
-	b := s.begin(r)
+	b := s.begin(r, p.Source)
 	if refusal := b.parse(p); refusal != nil {
 		return refusal
 	}
@@ -81,7 +86,8 @@ func (r *Rules) Apply(s *State, p *event.Profile, at Place) *Refusal {
 // Set takes in one attribute that was computed here, such as promotions_suppressed_until. The value is
 // JSON; null unsets. Rules of owners, precedence and validity are the same as for anybody's.
 func (r *Rules) Set(s *State, name string, value []byte, by Write) *Refusal {
-	b := s.begin(r)
+	b := s.begin(r, by.Source)
+	b.ours = true
 	if refusal := b.one(name, value); refusal != nil {
 		return refusal
 	}

@@ -125,6 +125,10 @@ func TestWhatIsSentIsWhatDiffers(t *testing.T) {
 		p.Subscriptions = []event.Subscription{{GroupID: group, State: state}}
 		return p
 	}
+	inCapitals := func(p *event.Profile) *event.Profile {
+		p.Subscriptions[0].GroupID = strings.ToUpper(p.Subscriptions[0].GroupID)
+		return p
+	}
 	unsets := func(minute int, names ...string) *event.Profile {
 		p := says("crm", minute, "")
 		p.Unset = names
@@ -256,6 +260,20 @@ func TestWhatIsSentIsWhatDiffers(t *testing.T) {
 				named(says("crm", 2, `{"cars":{"$add":[{"id":2,"km":3}]}}`), "e1")),
 			w("- cars stale: crm wrote it at 2026-03-04T05:10:00.000Z", says("crm", 3, `{"cars":[]}`)),
 			w(`{"cars":[]} 1`, says("crm", 5, `{"cars":[]}`)),
+		}},
+		{"a number that could not be incremented is sent again where it can be", nil, []window{
+			w(`{"n":5.0} 1`, says("crm", 1, `{"n":5.0}`)),
+			w(`{"n":5} 1`, says("crm", 2, `{"n":5}`)),
+			w(`{"n":{"inc":1}} 1`, increments("crm", 3, `{"n":1}`)),
+		}},
+		{"a newer version keeps the time of the one before it", nil, []window{
+			w(`{"x":"old"} 1`, versioned(says("a", 10, `{"x":"old"}`), 1)),
+			w(`{"x":"new"} 1`, versioned(says("a", 1, `{"x":"new"}`), 2)),
+			w("- x stale: a wrote it at 2026-03-04T05:16:00.000Z as version 2", says("b", 5, `{"x":"b"}`)),
+		}},
+		{"a group's id is the same in capitals", nil, []window{
+			w(`{"subscription_groups":[{"subscription_group_id":"`+group+`","subscription_state":"subscribed"}]} 0`, inCapitals(subscribes(9, "subscribed"))),
+			w("- subscription_groups."+group+" stale: crm wrote it at 2026-03-04T05:15:00.000Z", subscribes(5, "unsubscribed")),
 		}},
 		{"names are what Braze makes of them", nil, []window{
 			w(`{"a":1} 1`, says("crm", 1, `{" a ":1}`)),

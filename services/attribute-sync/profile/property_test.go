@@ -217,7 +217,7 @@ func TestHonestClocksEndTheSameInAnyOrder(t *testing.T) {
 					}
 					d := u.end()
 					if refusing && s.rand.IntN(3) == 0 {
-						u.state.Forget(d.Number)
+						u.state.Forget(d.Number, 0)
 						continue
 					}
 					for _, o := range d.Objects {

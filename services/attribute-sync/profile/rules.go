@@ -24,7 +24,7 @@ type Rules struct {
 
 	exact    map[string]int // literal names, to their place in Fields
 	patterns []int          // places of the others
-	own      map[string]*Field
+	own      []Field        // of what is made here
 }
 
 // OnInvalid is what becomes of a record with something in it that Braze would not take.
@@ -79,17 +79,6 @@ const (
 	groupMark   = "\x00"
 )
 
-// Own gives fields that are computed here to the source that computes them, unless the file has a rule
-// with that very name. It is to be called before Apply.
-func (r *Rules) Own(source string, names ...string) {
-	if r.own == nil {
-		r.own = map[string]*Field{}
-	}
-	for _, name := range names {
-		r.own[name] = &Field{Name: name, Owner: source}
-	}
-}
-
 // Validate says what is wrong with the rules, each a config.Problem, and gets them ready. It must be
 // called before Apply, and does no harm twice.
 func (r *Rules) Validate() error {
@@ -108,7 +97,7 @@ func (r *Rules) Validate() error {
 	for i := range r.Fields {
 		f := &r.Fields[i]
 		_, syntax := path.Match(f.Name, "")
-		first, twice := r.exact[f.Name]
+		first, twice := r.exact[folded(f.Name)]
 		isPattern := strings.ContainsAny(f.Name, `*?[\`)
 		switch {
 		case f.Name == "":
@@ -122,7 +111,7 @@ func (r *Rules) Validate() error {
 		case isPattern:
 			r.patterns = append(r.patterns, i)
 		default:
-			r.exact[f.Name] = i
+			r.exact[folded(f.Name)] = i
 		}
 		switch {
 		case f.Type != "" && !f.Type.known():
@@ -141,26 +130,6 @@ func (r *Rules) Validate() error {
 		}
 	}
 	return errors.Join(problems...)
-}
-
-// rule returns the first rule that fits a name, or nil.
-func (r *Rules) rule(name string) *Field {
-	literal, found := r.exact[name]
-	if own := r.own[name]; own != nil && !found {
-		return own
-	}
-	for _, i := range r.patterns {
-		if found && literal < i {
-			break
-		}
-		if fits, _ := path.Match(r.Fields[i].Name, name); fits {
-			return &r.Fields[i]
-		}
-	}
-	if found {
-		return &r.Fields[literal]
-	}
-	return nil
 }
 
 func (t Type) known() bool {

@@ -65,6 +65,7 @@ func operator(name []byte) ops {
 // start begins with new bytes.
 func (c *scanner) start(b []byte) {
 	c.b, c.i, c.rule, c.detail = b, 0, "", ""
+	c.leaves, c.items, c.ops, c.hashes = 0, 0, 0, c.hashes[:0]
 }
 
 func (c *scanner) broken(rule braze.Rule, detail string) (content, bool) {

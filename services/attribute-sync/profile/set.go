@@ -2,6 +2,7 @@ package profile
 
 // set applies a write of a whole value.
 func (s *State) set(f *field, w *write, by stamp, record int32) {
+	f.sameClock(&by)
 	if against := s.standing(f, &by, w.name.rule.owner()); against != nil {
 		detail := s.story(against)
 		if by.versioned && (against.source != by.source || !against.versioned) {

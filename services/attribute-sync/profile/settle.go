@@ -26,7 +26,7 @@ func (s *State) settleWhole(f *field, p *pending, raw []byte, is content) (sent 
 		s.count(p.record, p.name, Same, p.points)
 		return false
 	}
-	f.known, f.sent = is, s.diff.number
+	f.known, f.sent, f.last = is, s.diff.number, 0
 	s.count(p.record, p.name, Sent, p.points)
 	d := &s.diff
 	if p.name.group != "" {
@@ -102,7 +102,7 @@ func (s *State) unsettled(f *field) (n int64) {
 	}
 	switch {
 	case empty && adds:
-		f.known = content{hashed, array, sum}
+		f.known, f.last = content{hashed, array, sum}, s.diff.number
 	case n > 0:
 		f.known = content{shape: array}
 	}
@@ -160,7 +160,7 @@ func (s *State) settleIncs(f *field, p *pending) {
 	d.out = append(strconv.AppendInt(append(d.out, `{"inc":`...), sum, 10), '}')
 	switch f.known.kind {
 	case whole, absent:
-		f.known = content{whole, integer, f.known.bits + uint64(sum)}
+		f.known, f.last = content{whole, integer, f.known.bits + uint64(sum)}, d.number
 	default:
 		f.known = content{shape: integer}
 	}
@@ -183,6 +183,6 @@ func (s *State) settleChanges(f *field, p *pending, level int) {
 			d.out = c.AppendBody(d.out)
 			continue
 		}
-		d.later = append(d.later, later{level: level + i, merges: len(c.Update) > 0, name: p.name, change: c.ObjectsChange, points: c.points})
+		d.later = append(d.later, later{level: level + i, merges: len(c.Update) > 0, name: p.name, change: c})
 	}
 }

@@ -33,6 +33,7 @@ type field struct {
 	known    content // that Braze has
 	by       stamp   // who wrote the whole of it
 	sent     uint64  // number of the update that sent the whole of it; 0 for none
+	last     uint64  // number of the newest update whose operators known has in it; 0 for none since sent
 	versions []stamp // newest versioned writes of sources that do not stand
 	ext      *ext    // of what is changed by operators; nil for most
 	pend     int32   // index in State.pending, or none
@@ -93,6 +94,7 @@ type seen struct {
 	id   uint64
 	time int64  // milliseconds, when it was applied
 	sent uint64 // number of the update, 0 when there was nothing to send
+	part int    // the update's object that it went out with
 }
 
 // Decode makes the state what the bytes say; no bytes are a user of whom nothing is known. They are

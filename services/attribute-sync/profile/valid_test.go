@@ -1,7 +1,9 @@
 package profile
 
 import (
+	"errors"
 	"fmt"
+	"maps"
 	"strings"
 	"testing"
 
@@ -9,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/sluicehq/sluice/pkg/braze"
+	"github.com/sluicehq/sluice/pkg/config"
 	"github.com/sluicehq/sluice/pkg/event"
 )
 
@@ -109,6 +112,10 @@ func TestWhatBrazeWouldNotTakeIsRefused(t *testing.T) {
 		{set: `[]`, field: "set", rule: braze.RuleNotAnObject},
 		{set: `{"x":1`, field: "set", rule: braze.RuleNotJSON},
 		{set: `{"x":1}{}`, field: "set", rule: braze.RuleNotJSON},
+		{set: `{"x":-1.7e308,"y":1e-400,"z":1` + strings.Repeat("0", 308) + `}`},
+		{set: `{"x":1e400}`, field: "set.x", rule: braze.RuleOutOfRange},
+		{set: `{"x":{"a":[-1e309]}}`, field: "set.x", rule: braze.RuleOutOfRange},
+		{set: `{"x":1` + strings.Repeat("0", 309) + `}`, field: "set.x", rule: braze.RuleOutOfRange},
 		{set: `{"x":01}`, field: "set.x", rule: braze.RuleNotJSON},
 		{set: `{"x":"\q"}`, field: "set.x", rule: braze.RuleNotJSON},
 		{set: "{\"x\":\"\xff\"}", field: "set.x", rule: braze.RuleNotJSON},
@@ -194,6 +201,67 @@ func TestDroppingDeclinesTheFieldAndTakesTheRest(t *testing.T) {
 	}
 }
 
+func TestWhatIsDeclinedAnywayMayBeInvalid(t *testing.T) {
+	t.Parallel()
+	u := newUser(t, &Rules{Fields: []Field{{Name: "country", Blocked: true}, {Name: "phone", Owner: "crm"}, {Name: "tags", Owner: "crm"}}})
+	d := u.window(says("web", 1, `{"country":"Austria","phone":"0664","tags":{"add":[{}]},"tier":"gold"}`))
+	want := `{"tier":"gold"} 1
+- country blocked: fields.yaml blocks it
+- phone not_owner: it belongs to crm
+- tags not_owner: it belongs to crm`
+	if diff := cmp.Diff(want, sent(d)); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
+	}
+	if refusal := u.apply(says("crm", 1, `{"phone":"0664"}`)); refusal == nil {
+		t.Error("the owner's own mistake is taken")
+	}
+	if refusal := u.apply(says("web", 1, `{"country":}`)); refusal == nil {
+		t.Error("what is no JSON is taken")
+	}
+}
+
+func TestNamesThatWhatIsMadeHereCannotHave(t *testing.T) {
+	t.Parallel()
+	support := maps.All(map[string]string{"support.attributes.open_cases": "open_cases"})
+	for _, test := range []struct {
+		name, made string
+		problem    string // empty: it can
+	}{
+		{"none", "", ""},
+		{"a plain one", "orders_placed", ""},
+		{"the beginning of several", "total_spent_*", ""},
+		{"one that says who the user is", "external_id", "the name of an attribute; it says who the user is"},
+		{"one that steers the request", "_merge_objects", "the name of an attribute; it steers the whole request"},
+		{"a field of Braze's own", "country", "a name that is not one of Braze's own fields"},
+		{"one that another has", "open_cases", "a name of its own; support.attributes.open_cases has this one"},
+		{"a beginning that covers another", "open_*", "a name of its own; support.attributes.open_cases has this one"},
+		{"one with a space", " x", "the name of an attribute: at most 255 characters, no space around it, no $ in front"},
+		{"one that is too long", strings.Repeat("x", 256), "the name of an attribute: at most 255 characters, no space around it, no $ in front"},
+		{"a pattern", "a?", "a name, and no pattern"},
+		{"a group's state", groupPrefix + someGroup, "the name of an attribute; states in subscription groups are called so"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			var problem config.Problem
+			err := CheckMade(support, maps.All(map[string]string{"commerce.orders": test.made}))
+			if errors.As(err, &problem); problem.Allowed != test.problem || err != nil && problem.Field != "commerce.orders" {
+				t.Errorf("got %v, want %q", err, test.problem)
+			}
+		})
+	}
+}
+
+func TestAnOperatorReadBeforeDoesNotChangeWhatMayStandInAnArray(t *testing.T) {
+	t.Parallel()
+	u := newUser(t, nil)
+	if refusal := u.apply(increments("shop", 1, `{"n":{"$add":[]}}`)); refusal == nil {
+		t.Error("an object is no increment")
+	}
+	if refusal := u.apply(adds("crm", 1, `{"tags":[null]}`, ``)); refusal == nil {
+		t.Errorf("null is an element: %s", sent(u.end()))
+	}
+}
+
 func TestTheFirstRuleThatFitsCounts(t *testing.T) {
 	t.Parallel()
 	rules := &Rules{Fields: []Field{
@@ -201,11 +269,19 @@ func TestTheFirstRuleThatFitsCounts(t *testing.T) {
 		{Name: "loyalty_*", Owner: "loyalty"},
 		{Name: "loyalty_points", Owner: "shop"},
 		{Name: "subscription_groups.*", Owner: "preferences"},
+		{Name: "subscription_groups.0000000A-0000-4000-8000-000000000001", Owner: "news"},
+		{Name: "pii_*", Owner: "vault"},
+		{Name: "left_*", Owner: "crm"},
+		{Name: "made_*", Owner: "crm"},
 	}}
-	rules.Own("sluice.support", "open_cases", "loyalty_tier")
+	rules.Fields[3], rules.Fields[4] = rules.Fields[4], rules.Fields[3]
+	rules.Own("sluice.support", "open_cases", "loyalty_tier", "made_here")
+	rules.Own("sluice.commerce", "total_spent_*", "left_*")
 	newUser(t, rules)
 	for name, owner := range map[string]string{
 		"loyalty_tier": "crm", "loyalty_points": "loyalty", "open_cases": "sluice.support", "tier": "", "subscription_groups." + someGroup: "preferences",
+		"subscription_groups.0000000a-0000-4000-8000-000000000001": "news", "pii_a/b": "vault",
+		"total_spent_eur": "sluice.commerce", "left_eur": "crm", "made_here": "sluice.support", "made_there": "crm",
 	} {
 		if got := rules.rule(name).owner(); got != owner {
 			t.Errorf("%s belongs to %q, want %q", name, got, owner)

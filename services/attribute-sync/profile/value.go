@@ -151,8 +151,8 @@ func (b *batch) increment(n *name, raw []byte) *Refusal {
 func members(raw []byte) iter.Seq2[[]byte, []byte] {
 	return func(yield func([]byte, []byte) bool) {
 		var c scanner
-		c.free, c.ops = true, opObjects // nothing but the grammar counts
 		c.start(raw)
+		c.free, c.ops = true, opObjects // nothing but the grammar counts
 		if !c.next('{') {
 			return
 		}

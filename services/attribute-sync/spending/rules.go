@@ -2,6 +2,7 @@ package spending
 
 import (
 	"errors"
+	"iter"
 	"strings"
 
 	"github.com/cespare/xxhash/v2"
@@ -18,6 +19,11 @@ type Rules struct {
 	Spent   string `yaml:"spent"`
 	Renewal string `yaml:"renewal"` // when the next renewal is due
 	Billing string `yaml:"billing"` // active, or past_due while a payment has failed
+}
+
+// Defaults are the names that hold where nothing is written.
+func Defaults() Rules {
+	return Rules{Orders: "orders_placed", LastOrder: "last_order_at", Spent: "total_spent", Renewal: "next_renewal_at", Billing: "billing_status"}
 }
 
 // Owned are the attributes that nobody else may write; a * stands for any currency. How payments go is not
@@ -52,6 +58,19 @@ func (r *Rules) Validate() error {
 		seen[f.name] = true
 	}
 	return errors.Join(problems...)
+}
+
+// Named yields where the fields' file names an attribute, and its name; that of the sums with a * for their
+// currency. Those that are left out have an empty one.
+func (r *Rules) Named() iter.Seq2[string, string] {
+	return func(yield func(field, name string) bool) {
+		spent := r.Spent
+		if spent != "" {
+			spent += "_*"
+		}
+		_ = yield("commerce.orders", r.Orders) && yield("commerce.last_order", r.LastOrder) && yield("commerce.spent", spent) &&
+			yield("commerce.renewal", r.Renewal) && yield("commerce.billing", r.Billing)
+	}
 }
 
 // hash stands for an id.

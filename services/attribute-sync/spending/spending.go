@@ -4,12 +4,12 @@
 //
 // An event may come twice, late, or under two ids. What an order is worth is therefore kept per order,
 // for the last [maxOrders] of them, and the sums move by the difference: an order that is placed twice
-// counts once, one that is cancelled counts no more, and it does not matter which was told first.
+// counts once, one that is cancelled counts no more, and it does not matter which was told first. An order
+// counts from when it is told to have been placed. One that was placed before anybody listened, and is now
+// cancelled or refunded, was never counted, and takes nothing away.
 package spending
 
 import (
-	"cmp"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -17,12 +17,14 @@ import (
 	"github.com/sluicehq/sluice/pkg/event"
 )
 
-// What is remembered of a customer at most: orders, single refunds and currencies. Of an order that has
-// been forgotten a repeat counts anew.
+// What is remembered of a customer at most: orders, single refunds, currencies, and the currencies of one
+// order's refunds. Of an order that has been forgotten a repeat counts anew, and what becomes of it later
+// counts no more.
 const (
 	maxOrders     = 100
 	maxRefunds    = 100
 	maxCurrencies = 16
+	maxForeign    = 4
 )
 
 // State is what is known of one customer. The zero State is of somebody who has bought nothing.
@@ -36,34 +38,22 @@ type State struct {
 	payments moment // at is when; value 1 when one has failed and none has been recovered since
 }
 
-// total is what a customer has spent in one currency.
-type total struct {
-	currency string
-	sum      event.Amount
-}
-
-// order is what is known of one order, by a hash of its id.
-type order struct {
-	id        uint64
-	currency  string
-	worth     event.Amount // when it was placed, or as its cancellation says
-	refunded  event.Amount
-	placed    bool
-	cancelled bool
-}
-
 // moment is a value and when it was told: a newer one replaces it.
 type moment struct {
 	at    int64
 	value int64
 }
 
-// Apply takes in one event. It reports whether the event is one that profiles are concerned with; what
-// it changes, Attributes tells.
+// Apply takes in one event. It reports whether the event is one that profiles are concerned with, which an
+// order in what is no currency (three letters) is not; what it changes, Attributes tells.
 func (s *State) Apply(c *event.Commerce) bool {
 	switch c.Type {
 	case event.OrderPlaced, event.OrderCancelled, event.OrderRefunded:
-		s.applyOrder(c)
+		currency, ok := currencyOf(c)
+		if !ok {
+			return false
+		}
+		s.applyOrder(c, currency)
 	case event.RenewalDue:
 		if c.DueAt.IsZero() {
 			return false
@@ -85,101 +75,6 @@ func (s *State) Apply(c *event.Commerce) bool {
 func (m *moment) tell(at time.Time, value int64) {
 	if ms := at.UnixMilli(); ms >= m.at || m.at == 0 {
 		m.at, m.value = ms, value
-	}
-}
-
-// applyOrder moves the sums by what the event changes about its order.
-func (s *State) applyOrder(c *event.Commerce) {
-	o := s.order(c)
-	before, counted := o.contribution(), o.counts()
-	amount, _ := c.Total.Amount() // nothing where nothing is said
-	switch c.Type {               //nolint:exhaustive // the others do not come here
-	case event.OrderPlaced:
-		o.worth, o.placed = amount, true
-		s.lastAt = max(s.lastAt, c.OccurredAt.UnixMilli())
-	case event.OrderCancelled:
-		if !o.placed {
-			o.worth = amount
-		}
-		o.cancelled = true
-	case event.OrderRefunded:
-		refund := hash(c.Source, "refund", c.ID)
-		if slices.Contains(s.refunds, refund) {
-			return
-		}
-		s.refunds = append(s.refunds, refund)
-		s.refunds = s.refunds[max(0, len(s.refunds)-maxRefunds):]
-		if sum, ok := o.refunded.Add(amount); ok {
-			o.refunded = sum
-		}
-	}
-	s.placed += o.counts() - counted
-	s.add(o.currency, o.contribution(), before.Neg())
-}
-
-// counts is by how much an order changes the number of them. One that is cancelled and was never seen
-// being placed must have been counted before it was forgotten, or will be when its placing arrives.
-func (o *order) counts() int64 {
-	switch {
-	case o.placed && !o.cancelled:
-		return 1
-	case !o.placed && o.cancelled:
-		return -1
-	}
-	return 0
-}
-
-// contribution is by how much an order changes what was spent.
-func (o *order) contribution() event.Amount {
-	left, _ := o.worth.Add(o.refunded.Neg())
-	switch {
-	case o.placed && !o.cancelled:
-		return left
-	case o.placed:
-		return event.Amount{}
-	case o.cancelled:
-		return left.Neg()
-	}
-	return o.refunded.Neg()
-}
-
-// order finds what is known of the event's order. An event that names none is an order of its own.
-func (s *State) order(c *event.Commerce) *order {
-	id := hash(c.Source, "order", c.OrderID)
-	if c.OrderID == "" {
-		id = hash(c.Source, "event", c.ID)
-	}
-	for i := range s.orders {
-		if o := &s.orders[i]; o.id == id {
-			if o.currency == "" {
-				o.currency = strings.Clone(c.Currency)
-			}
-			return o
-		}
-	}
-	if len(s.orders) == maxOrders {
-		s.orders = slices.Delete(s.orders, 0, 1)
-	}
-	s.orders = append(s.orders, order{id: id, currency: strings.Clone(c.Currency)})
-	return &s.orders[len(s.orders)-1]
-}
-
-// add moves what was spent in a currency. A currency too many is left out rather than another forgotten.
-func (s *State) add(currency string, amounts ...event.Amount) {
-	if currency == "" {
-		return
-	}
-	i, found := slices.BinarySearchFunc(s.totals, currency, func(t total, c string) int { return cmp.Compare(t.currency, c) })
-	if !found {
-		if len(s.totals) == maxCurrencies {
-			return
-		}
-		s.totals = slices.Insert(s.totals, i, total{currency: currency})
-	}
-	for _, a := range amounts {
-		if sum, ok := s.totals[i].sum.Add(a); ok {
-			s.totals[i].sum = sum
-		}
 	}
 }
 
@@ -208,7 +103,7 @@ func (r *Rules) Attributes(dst []Attribute, s *State) []Attribute {
 	}
 	for i := range s.totals {
 		if t := &s.totals[i]; r.Spent != "" {
-			put(r.Spent+"_"+strings.ToLower(t.currency), t.sum.AppendText(nil), s.lastAt)
+			put(r.Spent+"_"+strings.ToLower(t.currency), t.sum.AppendText(nil), t.at)
 		}
 	}
 	if s.renewal.at > 0 {

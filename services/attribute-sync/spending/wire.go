@@ -9,9 +9,15 @@ import (
 )
 
 // wireVersion is the first byte of a state.
-const wireVersion = 1
+const wireVersion = 2
 
 // Append appends the state, to be read by Decode. Of nothing it appends nothing.
+//
+//	version, placed, lastAt
+//	totals    number; each currency, sum, at; by currency
+//	orders    number; each hash of the id (8 bytes), flags, currency, worth, at, refunds as totals without at
+//	refunds   number; each hash (8 bytes)
+//	renewal and payments, each at and value
 func (s *State) Append(dst []byte) []byte {
 	if s.Empty() {
 		return dst
@@ -21,7 +27,7 @@ func (s *State) Append(dst []byte) []byte {
 	dst = binary.AppendVarint(dst, s.lastAt)
 	dst = binary.AppendUvarint(dst, uint64(len(s.totals)))
 	for i := range s.totals {
-		dst = appendAmount(appendText(dst, s.totals[i].currency), s.totals[i].sum)
+		dst = binary.AppendVarint(s.totals[i].append(dst), s.totals[i].at)
 	}
 	dst = binary.AppendUvarint(dst, uint64(len(s.orders)))
 	for i := range s.orders {
@@ -34,7 +40,11 @@ func (s *State) Append(dst []byte) []byte {
 			flags |= 2
 		}
 		dst = append(binary.LittleEndian.AppendUint64(dst, o.id), flags)
-		dst = appendAmount(appendAmount(appendText(dst, o.currency), o.worth), o.refunded)
+		dst = binary.AppendVarint(appendAmount(appendText(dst, o.currency), o.worth), o.at)
+		dst = binary.AppendUvarint(dst, uint64(len(o.refunds)))
+		for i := range o.refunds {
+			dst = o.refunds[i].append(dst)
+		}
 	}
 	dst = binary.AppendUvarint(dst, uint64(len(s.refunds)))
 	for _, r := range s.refunds {
@@ -45,6 +55,8 @@ func (s *State) Append(dst []byte) []byte {
 	}
 	return dst
 }
+
+func (t *total) append(dst []byte) []byte { return appendAmount(appendText(dst, t.currency), t.sum) }
 
 func appendText(dst []byte, text string) []byte {
 	return append(binary.AppendUvarint(dst, uint64(len(text))), text...)
@@ -70,13 +82,19 @@ func (s *State) Decode(b []byte) error {
 	}
 	s.placed, s.lastAt = r.varint(), r.varint()
 	for n := r.count(maxCurrencies); n > 0 && !r.bad; n-- {
-		s.totals = append(s.totals, total{r.text(), r.amount()})
+		t := r.total()
+		t.at = r.varint()
+		r.demand(t.currency != "" && (len(s.totals) == 0 || s.totals[len(s.totals)-1].currency < t.currency))
+		s.totals = append(s.totals, t)
 	}
 	for n := r.count(maxOrders); n > 0 && !r.bad; n-- {
 		o := order{id: r.uint64()}
 		flags := r.byte()
 		o.placed, o.cancelled = flags&1 != 0, flags&2 != 0
-		o.currency, o.worth, o.refunded = r.text(), r.amount(), r.amount()
+		o.currency, o.worth, o.at = r.currency(), r.amount(), r.varint()
+		for m := r.count(maxForeign); m > 0 && !r.bad; m-- {
+			o.refunds = append(o.refunds, r.total())
+		}
 		s.orders = append(s.orders, o)
 	}
 	for n := r.count(maxRefunds); n > 0 && !r.bad; n-- {
@@ -138,12 +156,20 @@ func (r *reader) count(most uint64) uint64 {
 	return n
 }
 
-// text reads a currency.
-func (r *reader) text() string { return string(r.take(int(r.count(64)))) }
+func (r *reader) demand(ok bool) { r.bad = r.bad || !ok }
+
+// currency reads three letters, or none.
+func (r *reader) currency() string {
+	text := string(r.take(int(r.count(3))))
+	r.demand(text == "" || isCurrency(text))
+	return text
+}
+
+func (r *reader) total() total { return total{currency: r.currency(), sum: r.amount()} }
 
 func (r *reader) amount() event.Amount {
-	a, ok := event.AmountFromBytes(r.take(int(r.count(64))))
-	r.bad = r.bad || !ok
+	a, ok := event.AmountFromBytes(r.take(int(r.count(16))))
+	r.demand(ok)
 	return a
 }
 
