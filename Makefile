@@ -39,8 +39,8 @@ test: ## every test, on the embedded broker and on a real Apache Kafka
 	@cd pkg && go build -o $(CURDIR)/$(BIN)/withkafka ./kafkatest/cmd/withkafka
 	$(WITH_KAFKA) $(MAKE) --no-print-directory suites
 
-# The crash suite measures nothing that the race detector could see (its services are processes of
-# their own) and prints what it counted; it has the machine to itself, and so have the tests of the shared
+# The crash suites measure nothing that the race detector could see (their services are processes of
+# their own) and print what they counted; they have the machine to themselves, and so have the tests of the shared
 # budget, which fill windows of real time.
 BUDGET := ThreeReplicas|SecondTool
 .PHONY: suites
@@ -56,12 +56,16 @@ e2e: ## the end-to-end tests alone
 	cd services/pipeline && $(CURDIR)/$(WITH_KAFKA) go test -count=1 -v -timeout 15m .
 
 .PHONY: chaos
-chaos: ## the long crash suite: make chaos SEED=7 KILLS=60
-	cd services/pipeline && CHAOS_SEED=$(SEED) CHAOS_KILLS=$(or $(KILLS),60) go test -count=1 -v -timeout 60m -run TestCrashSuite ./chaos
+chaos: ## the long crash suites: make chaos SEED=7 KILLS=60 PROFILES=1000000
+	@mkdir -p $(BIN)
+	@cd pkg && go build -o $(CURDIR)/$(BIN)/withkafka ./kafkatest/cmd/withkafka
+	cd services/pipeline && CHAOS_SEED=$(SEED) CHAOS_KILLS=$(or $(KILLS),60) CHAOS_PROFILES=$(or $(PROFILES),1000000) \
+	  CHAOS_CONFUSED=6000 CHAOS_CASES=6000 CHAOS_BLOWS=30 $(CURDIR)/$(WITH_KAFKA) \
+	  go test -count=1 -v -timeout 60m -run 'TestCrashSuite|TestProfiles|TestCases' ./chaos
 
 .PHONY: bench
 bench: ## throughput beside a limit measured in the same run; TEST_KAFKA_BROKERS takes another broker
-	cd services/pipeline && go test -run '^$$' -bench . -benchtime 1x -timeout 60m ./bench
+	cd services/pipeline && CGO_ENABLED=0 go test -run '^$$' -bench . -benchtime 1x -timeout 60m ./bench
 	cd services/braze-sender && go test -run '^$$' -bench . ./...
 
 .PHONY: fuzz

@@ -34,8 +34,8 @@ func (t *turn) tell() {
 	t.waiting, t.bytes, t.lost, t.live, t.trace = t.waiting[:0], 0, nil, false, nil
 }
 
-// made says of a difference what came of the attributes that are made here.
-type made struct{ cases, orders bool }
+// made says what came of a difference: whether anything was told at all, and of the attributes that are made here.
+type made struct{ told, cases, orders bool }
 
 // difference writes the updates of a difference, each with what it came from.
 func (t *turn) difference(d *profile.Difference) (m made) {
@@ -60,6 +60,7 @@ func (t *turn) difference(d *profile.Difference) (m made) {
 			u.Declined, lost = lost[0], lost[1:] // said once
 		}
 		t.emit(&u)
+		m.told = true
 	}
 	for i, declined := range lost { // nothing to be told, and somebody may want to know why
 		t.emit(&event.Update{ID: updateID(t.at.key, 0, t.last()) + "." + strconv.Itoa(i), Declined: declined})
@@ -184,7 +185,7 @@ func (t *turn) end(d *profile.Difference, m made) {
 		what := ending{kind: w.kind, what: outcome.Skipped, reason: w.reason}
 		switch {
 		case w.reason != "":
-		case w.kind == aCase && m.cases, w.kind == anOrder && m.orders, w.kind == aProfile && names(d, &w.cause):
+		case w.kind == aCase && m.cases, w.kind == anOrder && m.orders, w.kind == aProfile && m.told && names(d, &w.cause):
 			what.what = outcome.Delivered
 		default:
 			what.reason = whyNot(d, &w.cause)

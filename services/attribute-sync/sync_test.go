@@ -74,6 +74,20 @@ func TestABurstFoldsIntoOne(t *testing.T) {
 	})
 }
 
+// TestWhatIsTakenBackAtOnceIsNotDelivered: Braze is told nothing of it.
+func TestWhatIsTakenBackAtOnceIsNotDelivered(t *testing.T) {
+	onBoth(t, func(t *testing.T, s *scene) {
+		s.config.Sync.Linger = time.Second
+		r := s.start()
+		s.one(r, s.profile("u", "1", 1, `{"tier":"gold"}`))
+		r.stop()
+		s.produce(s.profile("u", "2", 2, `{"tier":"silver"}`), s.profile("u", "3", 3, `{"tier":"gold"}`))
+		r = s.start()
+		expect(t, "the law", map[string]int{"skipped unchanged": 2}, r.law(2))
+		expect(t, "told", []string{`u {"tier":"gold"}`}, told(s.updates(1)))
+	})
+}
+
 func TestAStaleWriteLosesAndIsExplained(t *testing.T) {
 	onBoth(t, func(t *testing.T, s *scene) {
 		s.fields("fields:\n  - {name: tier, owner: loyalty}\n")

@@ -35,12 +35,16 @@ import (
 const roleVar = "SLUICE_BENCH_ROLE"
 
 var roles = map[string]func() error{
-	"stage":        runStage,
-	"sender":       runSender,
-	"sender-limit": func() error { return runSenderLimit(structCodec) },
-	"sender-bytes": func() error { return runSenderLimit(bytesOnly) },
-	"ingest":       runIngest,
-	"ingest-limit": runIngestLimit,
+	"stage":         runStage,
+	"sender":        runSender,
+	"sender-limit":  func() error { return runSenderLimit(structCodec) },
+	"sender-bytes":  func() error { return runSenderLimit(bytesOnly) },
+	"ingest":        runIngest,
+	"ingest-limit":  runIngestLimit,
+	"sync":          runSync,
+	"sync-limit":    runSyncLimit,
+	"sync-pebble":   runSyncPebble,
+	"restore-kafka": runRestoreKafka,
 }
 
 func TestMain(m *testing.M) {

@@ -17,6 +17,19 @@
 //	papers_test.go     what stands on the topics; group_test.go, how far the senders' group is
 //	chaos_test.go      the suite, and the proof that it can fail
 //
+// Profiles have a suite of their own, since what is promised of them is more: exactly once from topic to topic. Two
+// processes of attribute-sync read what several sources say, and are killed, stopped, taken for dead while they stand
+// still, and come back with their state or without it.
+//
+//	attributes_test.go         a trace of which most is repeats, and what was told of it
+//	attributes_braze_test.go   the whole way to the sandbox, past braze-sender, which is killed too
+//	attributes_cases_test.go   lives of support cases, and cases after which everything is lost
+//	attributes_laws_test.go    the laws: the differences of a naive model, and what each came from; pure
+//	attributes_model_test.go   the rules of precedence, told the naive way; pure
+//	attributes_trace_test.go   what sources say; pure
+//	attributes_stage_test.go   processes and topics
+//	attributes_crimes_test.go  the proof that the laws notice
+//
 // A checker that never objects proves nothing. So its tests feed it small histories of every crime,
 // and the suite is run against builds of braze-sender that break a rule each (build tags
 // break_receipts and break_flights).
