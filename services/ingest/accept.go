@@ -98,11 +98,15 @@ func (rq *request) letter(it *item) deadletter.Letter {
 	if it.problem.field != "" {
 		detail = it.problem.field + " " + detail
 	}
+	var value []byte // none where it was left at its origin
+	if it.start < it.end {
+		value = rq.body[it.start:it.end:it.end]
+	}
 	return deadletter.Letter{
 		Reason: it.problem.why.String(), Detail: detail,
 		OriginTopic: rq.path, OriginPartition: -1, OriginOffset: -1,
 		AppendedAt: rq.received, FirstAttemptAt: rq.received, LastAttemptAt: rq.received,
-		Value:   rq.body[it.start:it.end:it.end],
+		Value:   value,
 		Headers: append([]stream.Header{{Key: "source", Value: rq.holder.header}}, rq.kept...),
 		EventID: strings.Clone(it.id()),
 	}

@@ -48,7 +48,7 @@ type Options struct {
 	DrainPause time.Duration `yaml:"drain_pause" env:"INGEST_DRAIN_PAUSE" default:"500ms" min:"0s" max:"1m" doc:"how long idle connections stay open once the process is told to stop, while answers announce that they will close"`
 
 	DedupEntries int           `yaml:"dedup_entries" env:"INGEST_DEDUP_ENTRIES" default:"1000000" min:"0" max:"100000000" doc:"ids remembered by each replica, about 60 bytes each; 0 remembers none"`
-	DedupWindow  time.Duration `yaml:"dedup_window" env:"DEDUP_WINDOW" default:"24h" min:"1s" max:"720h" doc:"how long an id is remembered at most"`
+	DedupWindow  time.Duration `yaml:"dedup_window" env:"DEDUP_WINDOW" default:"24h" min:"0s" max:"168h" doc:"how long an id is remembered at most"`
 
 	// SourcesFile says how to verify and to translate what vendors send to POST /v1/hooks/{source}.
 	SourcesFile string `yaml:"sources_file" env:"SOURCES_FILE" doc:"YAML file of the sources of webhooks; a built-in one with shopify, stripe and zendesk when empty"`

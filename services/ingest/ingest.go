@@ -133,7 +133,7 @@ func open(ctx context.Context, c Config, p *daemon.Process) (*Service, error) {
 		return nil, err
 	}
 	letters := schema.DeadLetters(Name)
-	ids, err := topics.Prepare(ctx, c.Kafka, client, schema.CustomerEvents, schema.CustomerProfiles, schema.CommerceEvents, schema.SupportCases, letters)
+	ids, err := topics.Prepare(ctx, c.Kafka, client, schema.CustomerEvents, schema.CustomerProfiles, schema.CommerceEvents, schema.SupportCases, letters, schema.PollState)
 	if err != nil {
 		return nil, fmt.Errorf("preparing topics: %w", err)
 	}

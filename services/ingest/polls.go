@@ -2,7 +2,6 @@ package ingest
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -10,7 +9,6 @@ import (
 	"github.com/sluicehq/sluice/pkg/retry"
 	"github.com/sluicehq/sluice/pkg/schema"
 	"github.com/sluicehq/sluice/pkg/stream"
-	"github.com/sluicehq/sluice/pkg/topics"
 	"github.com/sluicehq/sluice/services/ingest/poll"
 	"github.com/sluicehq/sluice/services/ingest/webhook"
 )
@@ -29,9 +27,6 @@ func (s *Service) openPolls(ctx context.Context, kafka stream.Config, sources *w
 	}
 	if len(asked) == 0 {
 		return nil
-	}
-	if _, err := topics.Prepare(ctx, kafka, nil, schema.PollState); err != nil { // it has no schema
-		return fmt.Errorf("preparing the topic of checkpoints: %w", err)
 	}
 	polls, err := poll.New(poll.Options{
 		Kafka: kafka, Topic: kafka.Topic(schema.PollState), Group: kafka.Group(Name + ".polls"),
@@ -69,8 +64,6 @@ var slowly = retry.Schedule{Base: time.Second, Cap: time.Minute}
 // pollSink lets what is polled in through the door, as webhooks are.
 type pollSink struct{ *Service }
 
-var errKeptNowhere = errors.New("an item is too large for a record, and for a dead letter too")
-
 // Take is part of [poll.Sink].
 func (s pollSink) Take(ctx context.Context, source *webhook.Polling, polled []webhook.Item) error {
 	batch := pollBatch{service: s.Service, holder: s.hooks[source.Name()].holder, path: source.Path()}
@@ -80,15 +73,18 @@ func (s pollSink) Take(ctx context.Context, source *webhook.Polling, polled []we
 		batch.body = append(batch.body, it.JSON...)
 		message := source.Translate(ctx, it, received)
 		message.Start, message.End = start, len(batch.body)
-		batch.items = append(batch.items, itemsOf(&message)...)
+		for _, it := range itemsOf(&message) {
+			it.lighten()
+			batch.items = append(batch.items, it)
+		}
 	}
 	if ctx.Err() != nil { // then programs were broken off, and their items are not what they ought to be
 		return context.Cause(ctx)
 	}
 	for attempt := 0; len(batch.items) > 0; attempt++ {
-		left, err := batch.offer()
-		if err != nil || left == 0 {
-			return err
+		left := batch.offer()
+		if left == 0 {
+			return nil
 		}
 		if attempt == 0 {
 			s.log.Warn().Str("source", source.Name()).Int("items", left).Msg("Kafka does not take what was polled: waiting")
@@ -115,7 +111,7 @@ type pollBatch struct {
 
 // offer hands over what is not durable yet, and returns how much of it still is not. An item that Kafka
 // would never take becomes a dead letter.
-func (b *pollBatch) offer() (left int, err error) {
+func (b *pollBatch) offer() (left int) {
 	rq := b.service.newRequest()
 	rq.holder, rq.counts, rq.path = b.holder, &b.holder.counts[routePolls], b.path
 	rq.body, rq.items = append(rq.body[:0], b.body...), append(rq.items[:0], b.items...)
@@ -132,6 +128,7 @@ func (b *pollBatch) offer() (left int, err error) {
 				letter := item{start: it.start, end: it.end, fate: deadLetter}
 				letter.setID(it.id())
 				letter.refuse(problem{why: refusedByKafka})
+				letter.lighten()
 				rest = append(rest, letter)
 			}
 		case accepted, duplicate, skipped:
@@ -141,16 +138,23 @@ func (b *pollBatch) offer() (left int, err error) {
 	if release {
 		rq.release()
 	}
-	for i := range rest {
-		if it := &rest[i]; it.end-it.start > longestLetter {
-			return len(rest), errKeptNowhere
-		}
-	}
-	return len(rest), nil
+	return len(rest)
 }
 
 // longestLetter is what fits into a dead letter with its envelope.
 const longestLetter = schema.MaxDeadLetterBytes - 256<<10
+
+// lighten leaves the bytes of a dead letter out that would fit nowhere, and says so, in the words by which
+// [deadletter.Letter.Incomplete] knows it. Webhooks are so small that theirs always fit, and exist nowhere
+// else; what was polled is still where it was, and one item must not keep all others from coming.
+func (it *item) lighten() {
+	n := it.end - it.start
+	if it.fate != deadLetter || n <= longestLetter {
+		return
+	}
+	it.problem.detail = fmt.Sprintf("the value of %d bytes does not fit here and is left at its origin; %s", n, it.problem.reason())
+	it.start, it.end = 0, 0
+}
 
 // messagesOf are what a sample says: a webhook, or a page of a source that is polled only.
 func messagesOf(ctx context.Context, source *webhook.Source, sample *webhook.Request) []webhook.Message {

@@ -189,6 +189,38 @@ func TestWhatKafkaWillNeverTakeIsADeadLetter(t *testing.T) {
 	}
 }
 
+// TestAnItemThatFitsNowhereStopsNobody polls items that are too large to be kept, among others.
+func TestAnItemThatFitsNowhereStopsNobody(t *testing.T) {
+	d := newDoor(nil)
+	d.shelf.inline = true
+	d.shelf.fail = func(n int) error {
+		if n == 3 { // the record of the last, which has yet to become a letter
+			return kerr.MessageTooLarge
+		}
+		return nil
+	}
+	polling, _ := polledItems(t, d, 0)
+	long := strings.Repeat("x", longestLetter)
+	page, err := polling.Read(t.Context(), []byte(`{"contacts":[{"id":1,"seq":1},{"id":13,"seq":2,"note":"`+long+`"},{"id":3,"seq":3,"note":"`+long+`"},{"id":4,"seq":4,"note":"`+long+`"}]}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	if err := (pollSink{d.Service}).Take(ctx, polling, page.Items); err != nil {
+		t.Fatal(err)
+	}
+	if len(d.shelf.records) != 2 || len(d.shelf.letters) != 2 {
+		t.Fatalf("%d records, %d letters", len(d.shelf.records), len(d.shelf.letters))
+	}
+	for i, want := range []struct{ reason, id, words string }{{"unmappable", "poll/13/2", "unlucky"}, {"refused_by_kafka", "poll/4/4", "was refused by Kafka"}} {
+		l := d.shelf.letters[i]
+		if l.Reason != want.reason || l.EventID != want.id || !l.Incomplete() || len(l.Value) > 0 || !strings.HasSuffix(l.Detail, want.words) {
+			t.Errorf("letter %d of %d bytes: %s %s: %s", i, len(l.Value), l.Reason, l.EventID, l.Detail)
+		}
+	}
+}
+
 func TestASourceThatIsPolledOnlyIsNobodyToCall(t *testing.T) {
 	d := newDoor(nil)
 	polledItems(t, d, 1)

@@ -81,7 +81,11 @@ func (s *Service) takeMessages(x *exchange, kind string) error {
 	rq.items = rq.items[:0]
 	for i := range env.messages {
 		it := translate(&env.messages[i], env, rq.received, &rq.inner)
+		states, said := statesOf(&it, &rq.inner)
 		rq.items = append(rq.items, it)
+		if said {
+			rq.items = append(rq.items, states)
+		}
 		if link, ok := linkOf(&env.messages[i], &it); ok {
 			rq.items = append(rq.items, link)
 		}

@@ -5,57 +5,97 @@ import (
 	"strings"
 )
 
-// standard are the attributes that Braze knows by name (braze-docs: user attributes object), as far as
-// a trait can become one. Their order is that in which they are written.
-var standard = [...]string{"email", "phone", "first_name", "last_name", "dob", "home_city", "country", "gender", "image_url"}
-
-// spellings are the names under which tracking clients send them, where those are not Braze's own.
+// spellings are the names under which tracking clients send standard attributes, where those are not
+// Braze's own.
 var spellings = map[string]string{
 	"firstName": "first_name", "firstname": "first_name",
 	"lastName": "last_name", "lastname": "last_name",
 	"birthday": "dob", "avatar": "image_url",
 }
 
+// countryName is the custom attribute for a country that is not said by its code.
+const countryName = "country_name"
+
 // attributes makes of an identify's traits what Braze calls attributes. A trait that is null is to be
-// removed. Whatever Braze does not know by name goes on as a custom attribute, as it was sent; so does
-// a birthday or an avatar of a form that Braze would not take. A trait of such a form that has Braze's
-// own name already, such as a gender, is left out.
+// removed. Whatever Braze does not know by name goes on as a custom attribute, as it was sent as far as
+// Braze takes it (tidy.go); so does a birthday or an avatar of a form that Braze would not take. A trait of
+// such a form that has Braze's own name already, such as a gender, is left out: attribute-sync would refuse
+// all of the change for it. Only a country that is no code is kept, under a name of its own.
 func attributes(s *scanner, traits []byte) (set []byte, unset []string) {
 	if traits == nil {
 		return nil, nil
 	}
-	known := make([][]byte, len(standard)) // values as JSON
-	rest := openObject(len(traits) + 64)
+	t := traitsOf{known: make([][]byte, len(standard)), rest: openObject(len(traits) + 64)}
 	s.reset(traits)
 	for base, first := s.object(), true; s.member(base, first); first = false {
 		name := s.name
-		value := s.raw()
-		if name == "address" && string(value) != "null" {
-			address(value, known, &rest)
-			continue
-		}
-		field, respelled := spellings[name]
-		if !respelled {
-			field = name
-		}
-		i := slices.Index(standard[:], field)
-		switch {
-		case isInstruction(name):
-		case i < 0 && string(value) == "null":
-			unset = append(unset, strings.Clone(name))
-		case i < 0:
-			rest.member(name, value)
-		default:
-			fitted := fit(field, value)
-			switch {
-			case fitted != nil && (respelled || known[i] == nil):
-				known[i] = fitted
-			case fitted == nil && respelled:
-				rest.member(name, value)
-			}
-		}
+		t.take(name, s.raw())
 	}
-	return collect(known, &rest, unset)
+	if t.country != nil && t.known[countryAt] == nil {
+		t.renamed = true
+		t.custom(countryName, t.country)
+	}
+	return collect(t.known, &t.rest, t.unset)
+}
+
+// traitsOf are traits on their way to attributes.
+type traitsOf struct {
+	known   [][]byte // values of standard attributes as JSON, in their order
+	rest    object   // custom attributes
+	unset   []string
+	country []byte // a country that is no code, as JSON
+	renamed bool   // two traits may have one name now
+}
+
+var countryAt = slices.Index(standard[:], "country")
+
+func (t *traitsOf) take(said string, value []byte) {
+	name := tidyName(said)
+	t.renamed = t.renamed || name != said
+	if name == "address" && string(value) != "null" {
+		t.address(value)
+		return
+	}
+	field, respelled := spellings[name]
+	if !respelled {
+		field = name
+	}
+	i := slices.Index(standard[:], field)
+	switch {
+	case name == "", isInstruction(name), name == "email_subscription_info": // which Braze does not take
+	case i < 0:
+		t.custom(name, value)
+	case t.standard(i, value, respelled) || !respelled || string(value) == `""`: // which says nothing
+	default:
+		t.custom(name, value)
+	}
+}
+
+// standard takes a value for a standard attribute, and reports whether Braze would take it for one. What
+// comes under a client's spelling goes before what is there already.
+func (t *traitsOf) standard(i int, value []byte, respelled bool) bool {
+	fitted := fit(standard[i], value)
+	switch {
+	case fitted != nil && (respelled || t.known[i] == nil):
+		t.known[i] = fitted
+	case fitted == nil && i == countryAt && t.country == nil && value[0] == '"' && len(value) > 2:
+		t.country, _ = tidy(value, 0)
+	}
+	return fitted != nil
+}
+
+// custom takes a custom attribute. Of two that have come to one name the first stands.
+func (t *traitsOf) custom(name string, value []byte) {
+	if t.renamed && (t.rest.has(name) || slices.Contains(t.unset, name)) {
+		return
+	}
+	if string(value) == "null" {
+		t.unset = append(t.unset, strings.Clone(name))
+		return
+	}
+	if value, ok := tidy(value, 0); ok {
+		t.rest.member(name, value)
+	}
 }
 
 // collect puts standard attributes in front of the custom ones.
@@ -85,9 +125,9 @@ func isInstruction(name string) bool {
 
 // address takes city and country out of an address. If there is more to it, it stays a custom attribute
 // too.
-func address(value []byte, known [][]byte, rest *object) {
+func (t *traitsOf) address(value []byte) {
 	if value[0] != '{' {
-		rest.member("address", value)
+		t.custom("address", value)
 		return
 	}
 	var s scanner
@@ -99,79 +139,37 @@ func address(value []byte, known [][]byte, rest *object) {
 			field = "home_city"
 		}
 		v := s.raw()
-		i := slices.Index(standard[:], field)
 		if field != "home_city" && field != "country" {
 			more = true
-		} else if fitted := fit(field, v); fitted != nil && known[i] == nil {
-			known[i] = fitted
+			continue
 		}
+		t.standard(slices.Index(standard[:], field), v, false)
 	}
 	if more {
-		rest.member("address", value)
+		t.custom("address", value)
 	}
-}
-
-// fit makes of a trait's value one that Braze takes for the attribute, or nil. Numbers become the text
-// that was sent.
-func fit(field string, value []byte) []byte {
-	switch c := value[0]; {
-	case c == 'n':
-		return value
-	case c == '-' || '0' <= c && c <= '9':
-		value = append(append([]byte{'"'}, value...), '"')
-	case c != '"':
-		return nil
-	}
-	switch field {
-	case "dob":
-		return birthday(value)
-	case "gender":
-		return gender(value)
-	}
-	return value
-}
-
-// birthday takes the date out of what may be a point in time.
-func birthday(quoted []byte) []byte {
-	text := string(quoted[1 : len(quoted)-1])
-	if m := parseMoment(text); m.known() {
-		return []byte(m.Format(`"2006-01-02"`))
-	}
-	return nil
-}
-
-// gender is one of Braze's letters (braze-docs: user attributes object).
-func gender(quoted []byte) []byte {
-	switch strings.ToLower(string(quoted[1 : len(quoted)-1])) {
-	case "m", "male", "man":
-		return []byte(`"M"`)
-	case "f", "female", "woman":
-		return []byte(`"F"`)
-	case "o", "other", "non-binary", "nonbinary":
-		return []byte(`"O"`)
-	case "n", "n/a", "not applicable":
-		return []byte(`"N"`)
-	case "p", "prefer not to say":
-		return []byte(`"P"`)
-	}
-	return nil
 }
 
 // company makes of a group its members' attribute about it: {"company": {"id": …, its traits…}}.
 func company(s *scanner, groupID string, traits []byte) []byte {
-	inner := openObject(len(traits) + len(groupID) + 16)
-	inner.member("id", appendQuoted(nil, groupID))
+	id := appendQuoted(nil, clip(groupID))
+	whole := openObject(len(traits) + len(groupID) + 16)
+	whole.member("id", id)
 	if traits != nil {
 		s.reset(traits)
 		for base, first := s.object(), true; s.member(base, first); first = false {
 			name := s.name
 			if value := s.raw(); name != "id" {
-				inner.member(name, value)
+				whole.member(name, value)
 			}
 		}
 	}
-	outer := openObject(len(inner.bytes) + 16)
-	outer.member("company", inner.close())
+	inner, ok := tidy(whole.close(), 0)
+	if !ok { // far too much of it
+		inner = append(append([]byte(`{"id":`), id...), '}')
+	}
+	outer := openObject(len(inner) + 16)
+	outer.member("company", inner)
 	return outer.close()
 }
 
@@ -207,6 +205,19 @@ func (o *object) append(other *object) {
 		o.comma()
 		o.bytes = append(o.bytes, other.bytes[1:]...)
 	}
+}
+
+// has reports whether there is a member of that name.
+func (o *object) has(name string) bool {
+	var s scanner
+	s.reset(append(o.bytes[:len(o.bytes):len(o.bytes)], '}'))
+	for base, first := s.object(), true; s.member(base, first); first = false {
+		if s.name == name {
+			return true
+		}
+		s.value()
+	}
+	return false
 }
 
 func (o *object) comma() {

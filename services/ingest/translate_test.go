@@ -139,9 +139,9 @@ func TestTranslateMakesProfileChanges(t *testing.T) {
 	}{
 		{
 			"an identify with every reserved trait", "identify",
-			`{"userId":"u","messageId":"m","traits":{"email":"a@b.at","phone":"+431","firstName":"Mira","lastName":"Osei","birthday":"1990-04-03T00:00:00Z",` +
+			`{"userId":"u","messageId":"m","traits":{"email":"a@b.at","phone":"+4312345","firstName":"Mira","lastName":"Osei","birthday":"1990-04-03T00:00:00Z",` +
 				`"gender":"Female","avatar":"https://x/y.png","address":{"city":"Graz","country":"AT"},"createdAt":"2024-11-05T10:00:00Z","plan":"gold","score":1.50}}`,
-			event.Profile{ID: "m", User: ext, Set: []byte(`{"email":"a@b.at","phone":"+431","first_name":"Mira","last_name":"Osei","dob":"1990-04-03",` +
+			event.Profile{ID: "m", User: ext, Set: []byte(`{"email":"a@b.at","phone":"+4312345","first_name":"Mira","last_name":"Osei","dob":"1990-04-03",` +
 				`"home_city":"Graz","country":"AT","gender":"F","image_url":"https://x/y.png","createdAt":"2024-11-05T10:00:00Z","plan":"gold","score":1.50}`)},
 		},
 		{
@@ -161,8 +161,8 @@ func TestTranslateMakesProfileChanges(t *testing.T) {
 			event.Profile{User: ext, Set: []byte(`{"vip":true}`), Unset: []string{"plan", "first_name"}},
 		},
 		{
-			"numbers become the text that a standard attribute wants", "identify", `{"userId":"u","traits":{"phone":431234567000000000001}}`,
-			event.Profile{User: ext, Set: []byte(`{"phone":"431234567000000000001"}`)},
+			"numbers become the text that a standard attribute wants", "identify", `{"userId":"u","traits":{"firstName":431234567000000000001}}`,
+			event.Profile{User: ext, Set: []byte(`{"first_name":"431234567000000000001"}`)},
 		},
 		{
 			"what cannot be a standard attribute stays a custom one, unless their names are the same", "identify",

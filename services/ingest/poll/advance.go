@@ -48,22 +48,35 @@ func (w *worker) lookBack(ctx context.Context) (shifted bool, err error) {
 func (w *worker) advance(page *webhook.Page, at, next string, last mark, shifted bool) error {
 	r := w.state.Round
 	if !w.sorted() {
-		r.At = next
+		w.stand(r, next)
 		return nil
 	}
 	from := w.scale.back(last, w.scale.unit())
 	switch {
 	case shifted:
-		r.At, w.previous = "", nil
+		r.At, w.previous, w.places = "", nil, nil
 	case r.From.before(from) && w.scale.write(from) != w.scale.write(r.From):
-		r.From, r.At, w.previous = from, "", nil
+		r.From, r.At, w.previous, w.places = from, "", nil, nil
 	case next == at: // there is one page only
 		return &failure{broken, errStuck, 0}
 	default:
 		w.previous = &counted{r.From, at, stampsOf(page.Items)}
-		r.At = next
+		w.stand(r, next)
 	}
 	return nil
+}
+
+// stand moves the round before a page, and remembers that it was there: of pages that name each other in a
+// circle there is no last one. Numbers only rise.
+func (w *worker) stand(r *round, at string) {
+	if k := w.polling.Paging.Kind; k != webhook.PagingLink && k != webhook.PagingCursor {
+		r.At = at
+		return
+	}
+	if w.places == nil {
+		w.places = map[string]bool{hashOf(r.At): true}
+	}
+	r.At, w.places[hashOf(at)] = at, true
 }
 
 func stampsOf(items []webhook.Item) []stamp {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
 
@@ -53,7 +54,7 @@ func newClient(p *webhook.Polling, transport http.RoundTripper) *client {
 		}
 		return nil
 	}}
-	c.who = newCredentials(p, &http.Client{Transport: transport, Timeout: p.Timeout})
+	c.who = newCredentials(p, &http.Client{Transport: transport, Timeout: p.Timeout, CheckRedirect: neverElsewhere})
 	return c
 }
 
@@ -86,7 +87,7 @@ func (c *client) once(ctx context.Context, where target, known validators) (answ
 	}
 	resp, err := c.http.Do(r)
 	if err != nil {
-		return answer{}, &failure{again, fmt.Errorf("asking: %w", err), 0}
+		return answer{}, &failure{again, fmt.Errorf("asking %s: %w", hostOf(where.url), withoutURL(err)), 0}
 	}
 	defer resp.Body.Close()
 	now := time.Now()
@@ -129,7 +130,7 @@ func (c *client) request(ctx context.Context, where target, known validators) (*
 	}
 	r, err := http.NewRequestWithContext(ctx, c.polling.Method, where.url, body)
 	if err != nil {
-		return nil, &failure{refused, fmt.Errorf("making the request: %w", err), 0}
+		return nil, &failure{refused, fmt.Errorf("making the request: %w", withoutURL(err)), 0}
 	}
 	r.Header.Set("Accept", "application/json")
 	r.Header.Set("User-Agent", "sluice")
@@ -139,7 +140,7 @@ func (c *client) request(ctx context.Context, where target, known validators) (*
 	for name, value := range c.polling.Headers {
 		r.Header.Set(name, value)
 	}
-	if known.URL == where.url && where.body == "" {
+	if known.Of == placeOf(where) {
 		if known.ETag != "" {
 			r.Header.Set("If-None-Match", known.ETag)
 		}
@@ -171,6 +172,27 @@ func judge(resp *http.Response, body []byte, hint time.Duration) *failure {
 		return &failure{refused, words("it sends us on to another host, or in a circle, which we do not follow"), 0}
 	}
 	return &failure{refused, words("%s", excerpt(body)), 0}
+}
+
+// neverElsewhere keeps a token's request, which has the client's secret in it, where it was sent.
+func neverElsewhere(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+
+// withoutURL is an error without the address that net/http and net/url put into theirs: there may be a key
+// in it.
+func withoutURL(err error) error {
+	if u, ok := errors.AsType[*url.Error](err); ok {
+		return withoutURL(u.Err)
+	}
+	return err
+}
+
+// hostOf is what may be said of an address.
+func hostOf(address string) string {
+	u, err := url.Parse(address)
+	if err != nil {
+		return "the source"
+	}
+	return u.Host
 }
 
 func hintOf(h http.Header) time.Duration {

@@ -93,7 +93,7 @@ func (o *oauth) renew() bool {
 func refusedToken(err error) error {
 	var answer *oauth2.RetrieveError
 	if !errors.As(err, &answer) || answer.Response == nil {
-		return &failure{again, fmt.Errorf("fetching a token: %w", err), 0}
+		return &failure{again, fmt.Errorf("fetching a token: %w", withoutURL(err)), 0}
 	}
 	code := answer.Response.StatusCode
 	err = fmt.Errorf("fetching a token: answered %d %s", code, answer.ErrorCode)

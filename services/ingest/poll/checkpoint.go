@@ -14,6 +14,10 @@ type checkpoint struct {
 	// Epoch rises with each owner. Where two wrote, because one had not noticed yet that it was one no
 	// more, the later owner's counts.
 	Epoch int64 `json:"epoch"`
+	// Asked is a hash of how the source was asked, and Scale what its marks are of: another file makes
+	// places, or marks, of those that stand here mean something else (changed.go).
+	Asked string `json:"asked,omitzero"`
+	Scale string `json:"scale,omitzero"`
 	// Since is the last change that finished rounds have seen.
 	Since mark `json:"since"`
 	// Cursor is where the next round goes on, of sources whose cursor lasts.
@@ -30,6 +34,9 @@ type checkpoint struct {
 
 	Validators validators `json:"validators,omitzero"`
 	Recent     recent     `json:"recent,omitzero"`
+	// Doubted are the known items of which something has been told that what is known of them does not say
+	// yet (doubt.go).
+	Doubted doubted `json:"doubted,omitzero"`
 }
 
 // round is one reading from the first page to the last.
@@ -54,7 +61,7 @@ type round struct {
 // validators let a server say that nothing has changed. They belong to one address, and to rounds of
 // one page: that the first of several is unchanged says nothing of the others.
 type validators struct {
-	URL          string `json:"url,omitzero"`
+	Of           string `json:"of,omitzero"` // a hash of the address, in which there may be a key
 	ETag         string `json:"etag,omitzero"`
 	LastModified string `json:"last_modified,omitzero"`
 }
@@ -77,7 +84,7 @@ func decodeCheckpoint(text []byte) (checkpoint, error) {
 	if err := json.Unmarshal(text, &c); err != nil {
 		return checkpoint{}, fmt.Errorf("decoding the checkpoint: %w", err)
 	}
-	bad := c.Epoch < 1 || c.Items < 0 || c.Pages < 0 || len(c.Cursor) > longestPlace
+	bad := c.Epoch < 1 || c.Items < 0 || c.Pages < 0 || len(c.Cursor) > longestPlace || len(c.Doubted)%hashBytes != 0
 	if r := c.Round; r != nil {
 		bad = bad || r.Begun.IsZero() || r.Items < 0 || r.Pages < 0 || len(r.At) > longestPlace
 	}

@@ -15,8 +15,9 @@ func TestACheckpointIsReadAsItWasWritten(t *testing.T) {
 	c := checkpoint{
 		Epoch: 3, Since: mark{At: 1}, Cursor: "c", Begun: at, Done: at, Whole: at, Items: 5, Pages: 2,
 		Round:      &round{Begun: at, Limit: at, Whole: true, From: mark{Text: "x"}, At: "2", Last: mark{At: -7}, Items: 9, Pages: 1},
-		Validators: validators{URL: "u", ETag: "e", LastModified: "l"},
+		Validators: validators{Of: "u", ETag: "e", LastModified: "l"},
 	}
+	c.Asked, c.Scale, c.Doubted = "a", "time", doubted("12345678")
 	for i := range 3 * maxRecent {
 		c.Recent.add(stamp(i*7919), int64(i%maxRecent))
 	}

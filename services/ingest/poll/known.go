@@ -7,6 +7,8 @@ import (
 	"strconv"
 
 	"github.com/go-json-experiment/json"
+
+	"github.com/sluicehq/sluice/services/ingest/webhook"
 )
 
 // known remembers every item of a source that is read whole, so that what has not changed makes no
@@ -24,12 +26,17 @@ const (
 	// Guard: when so much is missing at once, it is more likely that their answer is wrong.
 	guardShare = 2
 	guardFrom  = 20
+	// mourning is how long what is gone is remembered, in seconds: longer than anybody remembers event ids.
+	mourning = 30 * 24 * 60 * 60
+	// noStamp is that of no item.
+	noStamp stamp = 0
 )
 
 // sighting is what an item was like when it was last seen.
 type sighting struct {
-	Stamp stamp `json:"v,string"`
-	// Gone says that its own last word was that it is no more.
+	Stamp stamp `json:"v,string"` // noStamp where nobody can say
+	// Gone says that it was told to be no more. It is remembered for a while, since it may come back as
+	// what it was.
 	Gone bool `json:"g,omitzero"`
 	// Missed is when the first round began that did not show it, in seconds since 1970.
 	Missed int64 `json:"m,omitzero"`
@@ -58,41 +65,74 @@ func (k *known) same(id string, v stamp, round int64) bool {
 	return s.Stamp == v
 }
 
-// put remembers an item that has become records.
-func (k *known) put(id string, v stamp, gone bool, round int64) {
-	if k.items[id] == nil && len(k.items) >= maxKnown {
+// put remembers an item that has become records, and returns the stamp of what was told of it before.
+func (k *known) put(id string, v stamp, gone bool, round int64) (before stamp) {
+	s := k.items[id]
+	switch {
+	case s != nil:
+		before = s.Stamp
+	case len(k.items) >= maxKnown:
 		k.full = true
-		return
+		return noStamp
 	}
 	k.items[id] = &sighting{Stamp: v, Gone: gone, round: round}
 	k.dirty[partOf(id)] = true
+	return before
 }
 
-// missing are the ids that this round over everything, and one before it, have not shown. They are
-// forgotten by forget, once something has come of that. An id that is missing for the first time is
-// noted: items can slip through between two pages. suspicious says that too many are missing to
-// believe it; then nothing is noted.
+// has reports whether anything is remembered of the item.
+func (k *known) has(id string) bool { return k != nil && k.items[id] != nil }
+
+// retold reports whether what is to be told of the item may be what was told before something else was: then
+// its event id must be a new one, or a repeat is what everybody behind us takes it for.
+func (k *known) retold(it *webhook.Item) bool {
+	if !k.has(it.ID) {
+		return false
+	}
+	s := k.items[it.ID]
+	return it.Hashed || s.Gone != it.Gone || s.Stamp == noStamp && s.Missed != 0
+}
+
+// missing are the ids that this round over everything, and one before it, have not shown. bury takes note of
+// that, once something has come of it. An id that is missing for the first time is noted: items can slip
+// through between two pages. suspicious says that too many are missing to believe it; then nothing is
+// noted.
 func (k *known) missing(round int64) (gone map[string]int64, suspicious bool) {
 	gone = map[string]int64{}
 	var first []string
+	living := 0
 	for id, s := range k.items {
+		if !s.Gone {
+			living++
+		}
 		switch {
 		case s.round == round:
-		case s.Gone: // which its own last word said
+		case s.Gone && s.Missed != 0 && round-s.Missed > mourning:
 			k.forget(id)
+		case s.Gone && s.Missed == 0: // which its own last word said
+			s.Missed, k.dirty[partOf(id)] = round, true
+		case s.Gone:
 		case s.Missed != 0 && s.Missed != round:
 			gone[id] = s.Missed
 		default:
 			first = append(first, id)
 		}
 	}
-	if n := len(gone) + len(first); n >= guardFrom && n*guardShare > len(k.items) {
+	if n := len(gone) + len(first); n >= guardFrom && n*guardShare > living {
 		return nil, true
 	}
 	for _, id := range first {
 		k.items[id].Missed, k.dirty[partOf(id)] = round, true
 	}
 	return gone, false
+}
+
+// bury notes that an item was told to be gone, and returns the stamp of what was told of it before.
+func (k *known) bury(id string, round int64) (before stamp) {
+	s := k.items[id]
+	before = s.Stamp
+	s.Stamp, s.Gone, s.Missed, k.dirty[partOf(id)] = noStamp, true, round, true
+	return before
 }
 
 func (k *known) forget(id string) {

@@ -97,7 +97,7 @@ func readValue(text string) (value, rest string) {
 func within(base *url.URL, address string) (string, error) {
 	u, err := base.Parse(address)
 	if err != nil {
-		return "", fmt.Errorf("reading the address of the next page: %w", err)
+		return "", fmt.Errorf("reading the address of the next page: %w", withoutURL(err))
 	}
 	if u.Scheme != base.Scheme || !strings.EqualFold(u.Host, base.Host) || u.User != nil {
 		return "", fmt.Errorf("the next page is said to be at %s://%s, which is not where this source is", u.Scheme, u.Host)

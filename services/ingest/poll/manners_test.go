@@ -193,12 +193,12 @@ func TestWhatIsMissingTwiceIsGone(t *testing.T) {
 				}))
 				for range 8 {
 					stop := d.start(t)
-					waitFor(59 * time.Second)
+					waitFor(50 * time.Second)
 					if dies {
 						stop()
 						stop = d.start(t)
 					}
-					waitFor(time.Second)
+					waitFor(5 * time.Second)
 					stop()
 				}
 				var gone []string
@@ -249,7 +249,7 @@ func TestAFirstSyncIsResumed(t *testing.T) {
 		stop()
 		before := len(api.requests)
 		stop = d.start(t)
-		waitFor(30 * time.Second)
+		waitFor(25 * time.Second) // the next round is not due yet
 		stop()
 		if before < 25 || len(api.requests) > 52 || len(d.shelf.taken) != 500 {
 			t.Errorf("%d requests before, %d in all, took %d", before, len(api.requests), len(d.shelf.taken))

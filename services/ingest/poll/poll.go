@@ -5,15 +5,18 @@
 // A change's path:
 //
 //	Polls.Run        a source is asked by the one replica that has its partition (polls.go)
-//	worker.run       takes up the source's checkpoint, and begins a round whenever one is due (worker.go)
+//	worker.run       takes up the source's checkpoint, as far as the file of sources is still the one that it
+//	                 was written for (changed.go), and begins a round whenever one is due (worker.go)
 //	worker.round     page after page to the last; only then the cursor moves (round.go, advance.go)
 //	client.ask       one page: credentials, limits, what the answer means (ask.go, auth.go)
 //	Polling.Read     the page's items, their ids and versions (package webhook)
 //	worker.take      without those that earlier pages or rounds have shown (take.go, recent.go, known.go)
+//	worker.doubt     of what is known, the part that is about to be otherwise (doubt.go)
 //	Sink.Take        records of them, durable
 //	store.save       and only then the checkpoint (checkpoint.go, store.go)
 //
-// A crash between the last two reads the page again, and makes the same records with the same event ids.
+// A crash between the last two reads the page again, and makes the same records with the same event ids. An
+// item that is told again because it is once more what it was has the round in its event id.
 //
 // What may change while we read, and why nothing is lost by it:
 //
@@ -39,8 +42,7 @@ import (
 // Sink makes records of items.
 type Sink interface {
 	// Take returns nil once each item has become its records, or a dead letter, for good. It waits for
-	// as long as Kafka is away, and returns an error only when the context ends, or where an item can
-	// be kept nowhere.
+	// as long as Kafka is away, and returns an error only when the context ends.
 	Take(ctx context.Context, source *webhook.Polling, items []webhook.Item) error
 }
 

@@ -55,6 +55,16 @@ func (r *recent) add(p stamp, at int64) {
 	}
 }
 
+// drop forgets what was told of an item of which something else has been told since: what it was it may be
+// again.
+func (r *recent) drop(p stamp) {
+	if !r.has[p] {
+		return
+	}
+	delete(r.has, p)
+	r.seen = slices.DeleteFunc(r.seen, func(s sight) bool { return s.stamp == p })
+}
+
 // cut keeps the last, and of those that are equal the ones that came last.
 func (r *recent) cut() {
 	if len(r.seen) <= maxRecent {

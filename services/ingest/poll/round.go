@@ -17,7 +17,7 @@ var errTooManyPages = errors.New("the round has more pages than poll.max_pages")
 func (w *worker) round(ctx context.Context) error {
 	if w.state.Round == nil {
 		w.state.Round = w.next(time.Now())
-		w.previous = nil
+		w.previous, w.places = nil, nil
 	}
 	r := w.state.Round
 	defer w.progress(ctx, r, r.Whole)()
@@ -83,7 +83,7 @@ func (w *worker) next(now time.Time) *round {
 // page asks for one and reads it.
 func (w *worker) page(ctx context.Context, from mark, at string) (page webhook.Page, a answer, where target, err error) {
 	if where, err = w.target(from, at); err != nil {
-		return page, a, where, &failure{broken, err, 0}
+		return page, a, where, &failure{refused, err, 0}
 	}
 	var known validators
 	if at == "" {
@@ -127,19 +127,9 @@ func (w *worker) finish(ctx context.Context, cursor string, v validators) error 
 	if r.Whole {
 		s.Whole = r.Begun
 	}
-	w.previous = nil
-	var changed map[int][]byte
-	if w.known != nil {
-		var err error
-		if changed, err = w.known.changed(s.Epoch); err != nil {
-			return err
-		}
-	}
-	if err := w.save(ctx, changed); err != nil {
+	w.previous, w.places = nil, nil
+	if err := w.saveAll(ctx); err != nil {
 		return err
-	}
-	if w.known != nil {
-		w.known.saved()
 	}
 	w.log.Debug().Int64("items", r.Items).Int64("pages", r.Pages).Dur("took", s.Done.Sub(r.Begun)).Msg("a round is finished")
 	return nil
@@ -163,21 +153,32 @@ func (w *worker) findMissing(ctx context.Context) error {
 		items = append(items, w.polling.Missed(id, fmt.Sprintf("missed-%d", gone[id])))
 	}
 	if len(items) > 0 {
+		if err := w.doubt(ctx, items); err != nil {
+			return err
+		}
 		if err := w.sink.Take(ctx, w.polling, items); err != nil {
 			return err
 		}
 		w.state.Items += int64(len(items))
 	}
 	for id := range gone {
-		w.known.forget(id)
+		w.state.Recent.drop(w.known.bury(id, r.Begun.Unix()))
 	}
 	return nil
 }
 
 func validatorsOf(where target, a answer) validators {
-	v := validators{URL: where.url, ETag: a.header.Get("ETag"), LastModified: a.header.Get("Last-Modified")}
+	v := validators{Of: placeOf(where), ETag: a.header.Get("ETag"), LastModified: a.header.Get("Last-Modified")}
 	if v.ETag == "" && v.LastModified == "" {
 		return validators{}
 	}
 	return v
+}
+
+// placeOf stands for what is asked for by its address alone; nothing for what is asked for by a body.
+func placeOf(where target) string {
+	if where.body != "" {
+		return ""
+	}
+	return hashOf(where.url)
 }

@@ -2,6 +2,7 @@ package poll
 
 import (
 	"context"
+	"strconv"
 
 	"github.com/sluicehq/sluice/services/ingest/webhook"
 )
@@ -14,15 +15,20 @@ func (w *worker) take(ctx context.Context, items []webhook.Item) (last mark, err
 		return last, err
 	}
 	if len(fresh) > 0 {
+		if err := w.doubt(ctx, fresh); err != nil {
+			return last, err
+		}
 		if err := w.sink.Take(ctx, w.polling, fresh); err != nil {
 			return last, err
 		}
 	}
 	for i := range fresh {
 		it := &fresh[i]
-		w.state.Recent.add(stampOf(it), marks[i].At)
 		if w.known != nil && it.ID != "" {
-			w.known.put(it.ID, stampOf(it), it.Gone, r.Begun.Unix())
+			w.state.Recent.drop(w.known.put(it.ID, stampOf(it), it.Gone, r.Begun.Unix()))
+		}
+		if it.Since != "" || w.known == nil || it.ID == "" {
+			w.state.Recent.add(stampOf(it), marks[i].At)
 		}
 	}
 	if r.Last.before(last) {
@@ -36,7 +42,9 @@ func (w *worker) take(ctx context.Context, items []webhook.Item) (last mark, err
 	return last, nil
 }
 
-// fresh are the items that have not become records yet, as far as anybody remembers, with their marks.
+// fresh are the items that have not become records yet, as far as anybody remembers, with their marks. Of an
+// item that is known what is known decides alone: a hash among the recent ones cannot say that it has been
+// something else since.
 func (w *worker) fresh(items []webhook.Item) (fresh []webhook.Item, marks []mark, last mark, err error) {
 	here := map[stamp]bool{}
 	for i := range items {
@@ -50,14 +58,17 @@ func (w *worker) fresh(items []webhook.Item) (fresh []webhook.Item, marks []mark
 		}
 		last = latest(last, m)
 		v := stampOf(it)
-		seen := here[v] || w.state.Recent.has[v]
-		here[v] = true
-		if w.known != nil && it.ID != "" && w.known.same(it.ID, v, w.state.Round.Begun.Unix()) {
-			seen = true
+		seen := w.state.Recent.has[v]
+		if w.known.has(it.ID) {
+			if w.known.retold(it) {
+				it.Again = strconv.FormatInt(w.state.Round.Begun.Unix(), 10)
+			}
+			seen = w.known.same(it.ID, v, w.state.Round.Begun.Unix())
 		}
-		if !seen {
+		if !seen && !here[v] {
 			fresh, marks = append(fresh, *it), append(marks, m)
 		}
+		here[v] = true
 	}
 	return fresh, marks, last, nil
 }

@@ -31,7 +31,7 @@ func (w *worker) target(from mark, at string) (target, error) {
 	case g.Kind == webhook.PagingLink:
 		base, err := url.Parse(fillIn(p.URL, values, url.QueryEscape))
 		if err != nil {
-			return target{}, fmt.Errorf("reading poll.url: %w", err)
+			return target{}, fmt.Errorf("reading poll.url: %w", withoutURL(err))
 		}
 		address, err = within(base, at)
 		return target{address, fillIn(body, values, jsonEscape)}, err
@@ -55,7 +55,7 @@ func jsonEscape(text string) string {
 }
 
 var (
-	errCircle = errors.New("a page names itself as the next one")
+	errCircle = errors.New("a page names as the next one a page that this round has read already")
 	errStuck  = errors.New("there is more, but nothing says how to ask for it")
 	errPlace  = errors.New("the cursor of the next page is too long")
 )
@@ -86,7 +86,7 @@ func (w *worker) following(at string, page *webhook.Page, header http.Header) (n
 		more = page.More != nil
 	}
 	switch {
-	case more && next == at && g.Kind != webhook.PagingNone:
+	case more && g.Kind != webhook.PagingNone && (next == at || w.places[hashOf(next)]):
 		return "", false, errCircle
 	case len(next) > longestPlace:
 		return "", false, errPlace

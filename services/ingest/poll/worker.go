@@ -27,6 +27,10 @@ type worker struct {
 	// previous is the page before the one that the round stands before, while pages are counted among
 	// items of the same mark (advance.go).
 	previous *counted
+	// places are hashes of those where the round was, since {since} was last another.
+	places map[string]bool
+	// amiss is how many attempts in a row came to a page that was none.
+	amiss int
 }
 
 // Waits between attempts.
@@ -34,6 +38,10 @@ var (
 	backoff = retry.Schedule{Base: time.Second, Cap: 5 * time.Minute}
 	saving  = retry.Schedule{Base: 200 * time.Millisecond, Cap: 5 * time.Second}
 )
+
+// patience is how often a page that is none is asked for in a row before the place where it ought to be is
+// given up: a cursor that has run out is told by some with an answer that looks like a success.
+const patience = 4
 
 // gently is how often a source is asked that does not know us any more: somebody may have seen to it.
 const gently = 15 * time.Minute
@@ -61,6 +69,7 @@ func (w *worker) run(ctx context.Context) {
 		}
 		if err == nil {
 			w.stats.fine()
+			w.amiss = 0
 			attempt, wait = 0, max(0, w.polling.Every-time.Since(w.state.Begun))
 			continue
 		}
@@ -81,14 +90,28 @@ func (w *worker) afterFailure(err error, attempt int) time.Duration {
 	case locked:
 		return max(gently, w.polling.Every)
 	case refused:
-		if w.state.Cursor != "" || w.state.Round != nil && w.state.Round.At != "" {
-			w.state.Round, w.state.Cursor, w.previous = nil, "", nil
+		if w.giveUpPlace() {
 			return backoff.Next(attempt, 0)
 		}
 		return max(time.Minute, w.polling.Every)
-	case again, broken:
+	case broken:
+		if w.amiss++; w.amiss >= patience {
+			w.amiss = 0
+			w.giveUpPlace()
+		}
+	case again:
 	}
 	return backoff.Next(attempt, f.hint)
+}
+
+// giveUpPlace forgets where the next page is, if there is such a place, and the round that has come to it.
+func (w *worker) giveUpPlace() bool {
+	if w.state.Cursor == "" && (w.state.Round == nil || w.state.Round.At == "") {
+		return false
+	}
+	w.log.Warn().Msg("where the next page was said to be is given up: the round begins anew, from the last change that was seen")
+	w.state.Round, w.state.Cursor, w.previous, w.places = nil, "", nil, nil
+	return true
 }
 
 // takeUp reads the checkpoint and claims it. It reports false when the context ends.
@@ -106,6 +129,8 @@ func (w *worker) takeUp(ctx context.Context) bool {
 			return false
 		}
 	}
+	w.settleDoubts()
+	w.heedFile()
 	if r := w.state.Round; r != nil {
 		r.Resumed = true
 		if w.sorted() {
@@ -114,6 +139,23 @@ func (w *worker) takeUp(ctx context.Context) bool {
 	}
 	w.state.Epoch++
 	return w.save(ctx, nil) == nil
+}
+
+// saveAll makes all durable that is known, and then nothing of it is in doubt.
+func (w *worker) saveAll(ctx context.Context) error {
+	if w.known == nil {
+		return w.save(ctx, nil)
+	}
+	changed, err := w.known.changed(w.state.Epoch)
+	if err != nil {
+		return err
+	}
+	w.state.Doubted = nil
+	if err := w.save(ctx, changed); err != nil {
+		return err
+	}
+	w.known.saved()
+	return nil
 }
 
 // save makes the checkpoint durable, and what is known where it has changed. It tries until it can.

@@ -14,6 +14,7 @@ import (
 	"github.com/itchyny/gojq"
 
 	"github.com/sluicehq/sluice/pkg/event"
+	"github.com/sluicehq/sluice/services/ingest/iso"
 )
 
 // prelude are the functions for programs that jq itself can say.
@@ -29,6 +30,7 @@ var prelude string
 //	money_sum                the sum of an array of amounts, exactly
 //	number                   an amount as a number, for properties that are compared
 //	unix_time, unix_ms_time  seconds or milliseconds since 1970, as a time of RFC 3339
+//	as_country, as_language  a country's or a language's code, or null for what is none (package iso)
 //	recall(key)              what was remembered under a key, or null
 func functions(m *memory) []gojq.CompilerOption {
 	unary := func(name string, f func(any) (any, error)) gojq.CompilerOption {
@@ -45,6 +47,8 @@ func functions(m *memory) []gojq.CompilerOption {
 			}
 			return nil, err
 		}),
+		unary("as_country", codeText(iso.Country)),
+		unary("as_language", codeText(iso.Language)),
 		unary("unix_time", func(v any) (any, error) { return timeText(v, time.Second) }),
 		unary("unix_ms_time", func(v any) (any, error) { return timeText(v, time.Millisecond) }),
 		gojq.WithFunction("money_minor", 2, 2, func(_ any, args []any) any {
@@ -57,6 +61,16 @@ func functions(m *memory) []gojq.CompilerOption {
 			}
 			return m.recall(key, time.Now())
 		}),
+	}
+}
+
+func codeText(read func(string) (string, bool)) func(any) (any, error) {
+	return func(v any) (any, error) {
+		text, _ := v.(string)
+		if code, ok := read(text); ok {
+			return code, nil
+		}
+		return nil, nil
 	}
 }
 

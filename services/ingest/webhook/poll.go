@@ -41,7 +41,8 @@ type Poll struct {
 
 	// ID and Version are of an item: the event id of what it becomes is made of them, so that the same
 	// version of an item is the same event however often it is read. A hash of the item stands in for a
-	// version that it does not have.
+	// version that it does not have; of an item that is read whole and has changed, or has been gone, the
+	// beginning of the round is part of the event id too, since it may be once more what it was.
 	ID      string `yaml:"id"`
 	Version string `yaml:"version"`
 

@@ -12,6 +12,8 @@ type Item struct {
 	JSON    []byte // as the program for items yields it, numbers as they were sent
 	ID      string // empty where Err says why
 	Version string // the item's own, or a hash
+	Hashed  bool   // Version is a hash of the item, so that what it was before it may be again
+	Again   string // part of the event id of what is told anew though it was told before; empty for what was not
 	Since   string // as the program for it says; empty where it says nothing
 	Gone    bool   // it is no more
 	Err     error  // of the programs for id, version and deleted: such an item is a dead letter
@@ -40,11 +42,15 @@ func (p *Polling) Translate(ctx context.Context, it Item, received time.Time) Me
 
 // key is the event id: the same for the same version of an item.
 func (it *Item) key(hash string) string {
-	switch {
-	case it.ID == "":
+	if it.ID == "" {
 		return hash
-	case it.Gone:
-		return fitID("poll/" + it.ID + "/gone/" + it.Version)
 	}
-	return fitID("poll/" + it.ID + "/" + it.Version)
+	key := "poll/" + it.ID
+	if it.Gone {
+		key += "/gone"
+	}
+	if key += "/" + it.Version; it.Again != "" {
+		key += "/" + it.Again
+	}
+	return fitID(key)
 }

@@ -172,7 +172,7 @@ func (p *Polling) item(ctx context.Context, v any) (Item, error) {
 	}
 	if it.Version == "" {
 		sum := sha256.Sum256(it.JSON)
-		it.Version = hex.EncodeToString(sum[:16])
+		it.Version, it.Hashed = hex.EncodeToString(sum[:16]), true
 	}
 	return it, nil
 }

@@ -13,10 +13,12 @@ def text: if type == "string" and . != "" then . else null end;
 def clipped($length): if type == "string" then (if test("\\p{Cc}") then gsub("\\p{Cc}+"; " ") else . end) | .[:$length] else . end;
 
 # as_email and as_phone are an address or a number (E.164) if it looks like one, else null: a bad
-# second identifier must not spoil a good first one.
-def as_email: if type == "string" and length <= 255 and test("^[^@\\s\\p{Cc}]+@[^@\\s\\p{Cc}]+$") then . else null end;
+# second identifier must not spoil a good first one, nor what is no address a whole change to a profile,
+# which attribute-sync takes or refuses as one.
+def as_email:
+  if type == "string" and utf8bytelength <= 255 and test("^[^@,;<>\"\\s\\p{Cc}]+@[^@,;<>\".\\s\\p{Cc}]+(\\.[^@,;<>\".\\s\\p{Cc}]+)+$") then . else null end;
 def as_phone:
-  if type == "string" and length <= 40 then gsub("[ ().-]"; "") | if test("^\\+[1-9][0-9]{1,14}$") then . else null end
+  if type == "string" and length <= 40 then gsub("[ ().-]"; "") | if test("^\\+[1-9][0-9]{6,14}$") then . else null end
   else null end;
 
 # member_of is the first value that is not null of an object's members, or of what is none, null.

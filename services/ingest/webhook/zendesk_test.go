@@ -222,11 +222,87 @@ func TestTheTemplateThatIsPublishedIsTheOneThatIsRead(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := map[string]any{
-		"id": "22129848/ticket/35436/opened/Open/2026-03-02T09:15Z", "case_id": "35436", "event": "opened", "severity": "urgent", "channel": "Mail",
+		"id": "22129848/ticket/35436/opened/Open/2026-03-02T09:15Z/-/Urgent", "case_id": "35436", "event": "opened", "severity": "urgent", "channel": "Mail",
 		"time": "2026-03-02T09:15:00Z", "metadata": map[string]any{"status": "open"},
 		"user": map[string]any{"external_id": "cus-48213", "email": "mira.osei@example.com"},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("the case (-want +got):\n%s", diff)
+	}
+}
+
+// TestAPriorityThatIsRaisedOpensNothingThatIsSolved changes the priority of tickets in every state, as of one
+// save that changed their state a moment before.
+func TestAPriorityThatIsRaisedOpensNothingThatIsSolved(t *testing.T) {
+	source := shipped(t, map[string]string{"ZENDESK_WEBHOOK_SECRETS": "new"}).Find("zendesk")
+	text, err := os.ReadFile("testdata/zendesk/priority_urgent.http")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, event, _ := strings.Cut(strings.ReplaceAll(string(text), "\r\n", "\n"), "\n\n")
+	trigger := `{"sluice":"ticket","event":"escalated","ticket":{"id":"35436","status":"Open","priority":"Urgent","updated_at":"2026-03-02T09:15:04Z"},"requester":{"id":"5"}}`
+	for _, c := range []struct{ status, event, trigger string }{
+		{"open", "escalated", "escalated"},
+		{"new", "escalated", "escalated"},
+		{"hold", "escalated", "escalated"},
+		{"pending", "escalated", "escalated"},
+		{"solved", "", ""},
+		{"closed", "", ""},
+		{"deleted", "", ""},
+		{"thawing", "updated", "escalated"}, // a trigger's status may be a word of any language; its conditions say what is so
+	} {
+		for body, want := range map[string]string{
+			strings.Replace(event, `"status": "OPEN"`, `"status": "`+strings.ToUpper(c.status)+`"`, 1): c.event,
+			strings.Replace(trigger, "Open", c.status, 1):                                              c.trigger,
+		} {
+			m := source.Translate(t.Context(), call(body, signedAt, "Content-Type", "application/json"))[0]
+			if want == "" {
+				if len(m.Outputs) > 0 || m.Skip == "" {
+					t.Errorf("%s becomes %d outputs", c.status, len(m.Outputs))
+				}
+				continue
+			}
+			if len(m.Outputs) != 1 {
+				t.Fatalf("%s: %s %s", c.status, m.Refuse, m.Detail)
+			}
+			if got := string(m.Outputs[0].JSON); !strings.Contains(got, `"event":"`+want+`"`) || !strings.Contains(got, `"time":"2026-03-02T09:15:04Z"`) {
+				t.Errorf("%s: %s", c.status, got)
+			}
+		}
+	}
+}
+
+func TestARaisedPriorityIsNoLaterThanItsSaveOrItsEvent(t *testing.T) {
+	source := shipped(t, map[string]string{"ZENDESK_WEBHOOK_SECRETS": "new"}).Find("zendesk")
+	for saved, want := range map[string]string{
+		`"2026-03-02T09:15:04Z"`: "2026-03-02T09:15:04Z", `"2026-03-02T09:14:00Z"`: "2026-03-02T09:14:00Z",
+		`"2026-03-02T09:16:00Z"`: "2026-03-02T09:15:04.672Z", `null`: "2026-03-02T09:15:04.672Z", `"soon"`: "2026-03-02T09:15:04.672Z",
+	} {
+		body := `{"type":"zen:event-type:ticket.priority_changed","id":"e","account_id":1,"time":"2026-03-02T09:15:04.672Z",` +
+			`"detail":{"id":"7","status":"OPEN","requester_id":"8","updated_at":` + saved + `},"event":{"previous":"LOW","current":"HIGH"}}`
+		m := source.Translate(t.Context(), call(body, signedAt, "Content-Type", "application/json"))[0]
+		if len(m.Outputs) != 1 || !strings.Contains(string(m.Outputs[0].JSON), `"time":"`+want+`"`) {
+			t.Errorf("saved at %s: %s %s", saved, m.Detail, m.Outputs)
+		}
+	}
+}
+
+func TestTriggersOfOneMinuteThatSayDifferentThingsAreNoRepeats(t *testing.T) {
+	source := shipped(t, map[string]string{"ZENDESK_WEBHOOK_SECRETS": "new"}).Find("zendesk")
+	body := func(rating, priority, sent string) string {
+		return `{"sluice":"ticket","event":"rated","rating":` + rating + `,"ticket":{"id":"7","status":"Solved","priority":` + priority +
+			`,"updated_at":"2026-01-01T00:00Z"},"requester":{"id":"5","external_id":"u"}` + sent + `}`
+	}
+	keys := map[string]string{}
+	for _, b := range []string{body(`"bad"`, `"High"`, ""), body(`"good"`, `"High"`, ""), body(`"good"`, `"Low"`, ""), body(`"good"`, `""`, ""), body("7", "null", "")} {
+		m := source.Translate(t.Context(), call(b, signedAt, "Content-Type", "application/json"))[0]
+		if other := keys[m.Key]; other != "" {
+			t.Errorf("one key for %s and %s", other, b)
+		}
+		keys[m.Key] = b
+		again := source.Translate(t.Context(), call(b+" ", signedAt, "Content-Type", "application/json"))[0]
+		if again.Key != m.Key {
+			t.Errorf("a repeat has another key: %s, %s", m.Key, again.Key)
+		}
 	}
 }
