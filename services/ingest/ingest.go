@@ -161,7 +161,7 @@ func open(ctx context.Context, c Config, p *daemon.Process) (*Service, error) {
 		}
 		return nil
 	}
-	if err := s.openPolls(ctx, c.Kafka, sources, p); err != nil {
+	if err := s.openPolls(c.Kafka, sources, p); err != nil {
 		return nil, errors.Join(err, s.close(ctx))
 	}
 	if err := s.listen(ctx, p.DrainTimeout); err != nil {

@@ -14,7 +14,7 @@ import (
 )
 
 // openPolls prepares the polling of the sources that say how; without any there is nothing to run.
-func (s *Service) openPolls(ctx context.Context, kafka stream.Config, sources *webhook.Sources, p *daemon.Process) error {
+func (s *Service) openPolls(kafka stream.Config, sources *webhook.Sources, p *daemon.Process) error {
 	var asked []*webhook.Polling
 	for _, source := range sources.All() {
 		switch polling := source.Polling(); {
