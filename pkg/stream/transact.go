@@ -53,6 +53,10 @@ type TransactorOptions struct {
 	MaxBytes   int64         // of keys and values in one batch; 32 MiB when 0
 	Tick       time.Duration // without a record an empty batch comes this often; 1 s when 0
 
+	// Patience is how long the group waits for a batch under way before partitions move without us, and the batch is
+	// lost; a minute when 0.
+	Patience time.Duration
+
 	// ByPartition names topics (on the cluster) whose records say their partition themselves. All others
 	// are placed by key as Kafka's own clients place them (murmur2).
 	ByPartition []string
@@ -122,6 +126,7 @@ func NewTransactor(c Config, o TransactorOptions, h TransactHandler) (*Transacto
 		kgo.Balancers(kgo.RangeBalancer()),
 		// A batch under way is finished before partitions move: that is cheaper than doing it again.
 		kgo.BlockRebalanceOnPoll(),
+		kgo.RebalanceTimeout(o.Patience),
 		kgo.OnPartitionsCallbackBlocked(func(context.Context, *kgo.Client) { t.hurry.now() }),
 		kgo.OnPartitionsAssigned(t.onAssigned),
 		kgo.OnPartitionsRevoked(t.onRevoked),
@@ -167,6 +172,9 @@ func (o TransactorOptions) withDefaults() TransactorOptions {
 	if o.Tick == 0 {
 		o.Tick = time.Second
 	}
+	if o.Patience == 0 {
+		o.Patience = time.Minute
+	}
 	return o
 }
 
@@ -201,6 +209,7 @@ func (t *Transactor) session(ctx context.Context) error {
 		if err == nil && b != nil {
 			err = t.transact(s, b)
 		}
+		t.hurry.over() // before it is allowed: what is called from then on is meant for the next batch
 		s.AllowRebalance()
 		switch {
 		case errors.As(err, new(fatalError)):

@@ -142,17 +142,27 @@ type hurry struct {
 	called bool
 }
 
-// interrupt says what to call when there is reason to hurry; done ends that and reports whether there was.
+// interrupt says what to call when there is reason to hurry, at once where there has been since the last batch; done
+// ends that and reports whether there was.
 func (h *hurry) interrupt(cancel context.CancelFunc) (done func() bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.cancel, h.called = cancel, false
+	if h.cancel = cancel; h.called {
+		cancel()
+	}
 	return func() bool {
 		h.mu.Lock()
 		defer h.mu.Unlock()
 		h.cancel = nil
 		return h.called
 	}
+}
+
+// over says that whoever waited has had its turn.
+func (h *hurry) over() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.called = false
 }
 
 func (h *hurry) now() {

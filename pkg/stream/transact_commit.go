@@ -22,6 +22,8 @@ type fatalError struct{ error }
 
 func (e fatalError) Unwrap() error { return e.error }
 
+var errUnknown = errors.New("whether the transaction was committed is not known")
+
 // transact lets the handler process a batch and commits it, or gives it up.
 func (t *Transactor) transact(s *kgo.GroupTransactSession, b *Batch) error {
 	err := t.handler.Process(b.work, b) // a batch under way is finished, even when the context ends
@@ -41,14 +43,18 @@ func (t *Transactor) transact(s *kgo.GroupTransactSession, b *Batch) error {
 	switch {
 	case end != nil:
 		err = errors.Join(err, fatalError{fmt.Errorf("ending a transaction: %w", end)})
-	case err == nil && !committed:
+	case err == nil && !committed && t.moved.Load():
 		err = ErrAborted
+	case err == nil && !committed:
+		// Nobody wanted it to be given up: the coordinator has answered something from which the client cannot tell what
+		// became of it. Whoever takes the partitions next, and be it us, reads what is there.
+		err = fatalError{errUnknown}
 	}
 	t.ended(b, err, committed)
 	switch {
 	case errors.Is(err, ErrAborted):
 		return nil
-	case end != nil: // whatever else is wrong: the session is of no use any more
+	case end != nil, errors.Is(err, errUnknown): // whatever else is wrong: the session is of no use any more
 		return fatalError{err}
 	}
 	return err

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"runtime/debug"
 	"strings"
 	"syscall"
 	"testing"
@@ -16,7 +17,10 @@ import (
 	"github.com/sluicehq/sluice/pkg/stream"
 )
 
-var benchUsers = flag.Int("users", 1_000_000, "the most users of BenchmarkReadModifyWrite")
+var (
+	benchUsers = flag.Int("users", 1_000_000, "the most users of BenchmarkReadModifyWrite")
+	benchCache = flag.Int64("cache", 128, "MiB of the cache of BenchmarkReadModifyWrite")
+)
 
 // sink takes what is emitted and gives it offsets.
 type sink struct{ next int64 }
@@ -35,13 +39,14 @@ func localProcessor(tb testing.TB, o StoreOptions, partitions int32) *Processor 
 		tb.Fatal(err)
 	}
 	tb.Cleanup(func() { s.Close() })
-	p := &Processor{o: ProcessorOptions{Changelog: "state"}, store: s, limit: 1 << 20, ready: map[int32]*part{}}
+	p := &Processor{o: ProcessorOptions{Changelog: "state"}, store: s, limit: 4 << 10, ready: map[int32]*part{}, kept: map[int32]part{}, wrote: time.Now()}
+	p.hot = newHot(s.o.CacheBytes*3/4, 4<<10)
 	p.tx = &Tx{p: p}
 	if p.table, p.epoch, err = s.table("state"); err != nil {
 		tb.Fatal(err)
 	}
 	for n := range partitions {
-		p.ready[n] = &part{number: n}
+		p.ready[n] = &part{number: n, tag: uint32(n)}
 	}
 	return p
 }
@@ -93,7 +98,7 @@ func BenchmarkReadModifyWrite(b *testing.B) {
 			continue
 		}
 		b.Run(fmt.Sprintf("users=%d", users), func(b *testing.B) {
-			p := localProcessor(b, StoreOptions{Dir: b.TempDir(), CacheBytes: 128 << 20, Log: zerolog.Nop()}, benchPartitions)
+			p := localProcessor(b, StoreOptions{Dir: b.TempDir(), CacheBytes: *benchCache << 20, Log: zerolog.Nop()}, benchPartitions)
 			s, r := &sink{}, rand.New(rand.NewPCG(1, 2))
 			for from := 0; from < users; from += benchBatch {
 				p.batch(b, s, func(tx *Tx) error {
@@ -105,6 +110,7 @@ func BenchmarkReadModifyWrite(b *testing.B) {
 					return nil
 				})
 			}
+			debug.FreeOSMemory() // of filling it, and of an earlier run
 			before := cpuTime()
 			b.ResetTimer()
 			var key []byte

@@ -45,11 +45,16 @@ func (tx *Tx) dueOf(number int32, limit int) ([]Entry, error) {
 	to := appendDue(nil, tx.table, number, now+1, nil)
 	var due []Entry
 	first := now + 1 // nothing is due before, whatever becomes of this Tx
-	for len(due) < limit {
+	for looked := 0; len(due) < limit; {
+		if looked >= 4*limit { // the rest at the next opportunity: each is read, and a batch must not take for ever
+			first = min(first, int64(binary.BigEndian.Uint64(from[prefixLen:])))
+			break
+		}
 		timers, err := tx.timers(from, to, limit)
 		if err != nil {
 			return nil, err
 		}
+		looked += len(timers)
 		var left [][]byte
 		for _, t := range timers {
 			at, key := int64(binary.BigEndian.Uint64(t[prefixLen:])), t[prefixLen+8:]

@@ -6,7 +6,7 @@ import (
 )
 
 // filter says of a key, from memory, whether it may be in a bucket. It never says no of one that is. It grows by
-// slabs, each four times as large as the one before: how many keys there will be is not known when a bucket is new.
+// slabs, each eight times as large as the one before: how many keys there will be is not known when a bucket is new.
 type filter struct {
 	bucket uint32
 	count  int64 // keys added; under the partition's lock
@@ -14,7 +14,7 @@ type filter struct {
 }
 
 // slab is a Bloom filter whose bits for a key all stand in one line of the processor's cache: asking it costs one
-// access to memory. With 12 bits for a key it is wrong about every two hundredth.
+// access to memory. With 16 bits for a key it is wrong about every five hundredth.
 type slab struct {
 	words  []uint64 // read and written atomically
 	blocks uint64   // of 8 words
@@ -22,10 +22,10 @@ type slab struct {
 }
 
 const (
-	bitsPerKey = 12
+	bitsPerKey = 16
 	blockWords = 8
 	blockBits  = blockWords * 64
-	minRoom    = 1 << 12
+	minRoom    = 1 << 14
 )
 
 // slabBytes is what a slab for that many keys takes.
@@ -110,7 +110,7 @@ func (f *filter) add(hash uint64, b *budget) {
 	slabs := *f.slabs.Load()
 	last := slabs[len(slabs)-1]
 	if last.room--; last.room < 0 {
-		room := int64(len(last.words)) * 64 / bitsPerKey * 4
+		room := int64(len(last.words)) * 64 / bitsPerKey * 8
 		if b.take(slabBytes(room)) {
 			last = newSlab(room)
 			grown := append(slabs[:len(slabs):len(slabs)], last)

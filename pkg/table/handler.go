@@ -2,12 +2,8 @@ package table
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
-	"time"
-
-	"github.com/cockroachdb/pebble/v2"
 
 	"github.com/sluicehq/sluice/pkg/stream"
 )
@@ -39,6 +35,7 @@ func (h handler) Revoked() {
 
 // forget ends an assignment. The restoration under way is told to stop, and may take a moment to.
 func (p *Processor) forget() *job {
+	p.settle()
 	p.turn++
 	clear(p.ready)
 	p.assigned = nil
@@ -50,6 +47,7 @@ func (p *Processor) forget() *job {
 func (p *Processor) distrust() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.disown()
 	assigned := p.assigned
 	before := p.forget()
 	p.assigned = assigned
@@ -82,6 +80,7 @@ func (p *Processor) begin(b *stream.Batch) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.tx.reset(b)
+	p.hot.round++
 	p.tx.table, p.tx.epoch = p.table, p.epoch
 	if len(p.ready) > 0 && !p.store.sound(p.epoch) {
 		return errBroken
@@ -100,43 +99,19 @@ func (p *Processor) begin(b *stream.Batch) error {
 }
 
 // Ended writes what is committed to the local copy.
-func (h handler) Ended(b *stream.Batch, err error) {
+func (h handler) Ended(_ *stream.Batch, err error) {
 	p := h.p
 	defer p.tx.release()
 	if err == nil && p.tx.worked {
 		if apply := p.apply(p.tx); apply != nil {
 			p.o.Log.Warn().Err(apply).Msg("writing to the local copy; it is read from Kafka again")
-			p.distrust()
+			p.torn = true // what is committed has to be in it
 		}
 	}
 	if p.tx.worked {
 		p.work.Ended(p.tx, err)
 	}
-	if errors.Is(err, errBroken) || errors.Is(err, errRenewed) {
+	if p.torn || damaged(err) {
 		p.distrust()
 	}
 }
-
-// apply writes the changes of a committed batch, and how far the changelog is copied with them.
-func (p *Processor) apply(tx *Tx) error {
-	return p.store.use(tx.epoch, func(db *pebble.DB) error {
-		batch := db.NewBatchWithSize(tx.size)
-		defer batch.Close()
-		for _, number := range tx.numbers {
-			o := tx.parts[number]
-			if o.last == nil && tx.Now.Sub(o.part.asOf) < markEvery {
-				continue
-			}
-			if err := o.write(batch, tx); err != nil {
-				return err
-			}
-		}
-		if batch.Empty() {
-			return nil
-		}
-		return batch.Commit(pebble.NoSync)
-	})
-}
-
-// markEvery is how often the mark of a partition is renewed in which nothing changes.
-const markEvery = time.Hour

@@ -12,7 +12,7 @@ import (
 // openPebble opens a database that says so in broken, instead of ending the process, when it is damaged.
 func openPebble(folder string, o StoreOptions, broken *atomic.Bool) (*pebble.DB, error) {
 	// The database takes what its memtables need out of the cache: one is filled while another is written.
-	cache := pebble.NewCache(o.CacheBytes + 2*o.MemtableBytes)
+	cache := pebble.NewCache(o.CacheBytes/4 + 2*o.MemtableBytes)
 	defer cache.Unref() // the database has its own hold on it
 	opts := &pebble.Options{
 		Cache:                       cache,
@@ -20,11 +20,13 @@ func openPebble(folder string, o StoreOptions, broken *atomic.Bool) (*pebble.DB,
 		MemTableSize:                uint64(o.MemtableBytes),
 		MemTableStopWritesThreshold: 2,
 		FormatMajorVersion:          pebble.FormatNewest,
-		L0CompactionThreshold:       2,
-		L0StopWritesThreshold:       1000,
-		LBaseMaxBytes:               max(64<<20, 2*o.MemtableBytes),
-		MaxOpenFiles:                1000,
-		Logger:                      pebbleLog{o.Log, broken},
+		// Each time values are written they are spread over all keys, so that merging them rewrites nearly everything:
+		// it is better done seldom. What is asked for meanwhile is mostly in memory, or filtered.
+		L0CompactionThreshold: 8,
+		L0StopWritesThreshold: 64,
+		LBaseMaxBytes:         512 << 20,
+		MaxOpenFiles:          1000,
+		Logger:                pebbleLog{o.Log, broken},
 		EventListener: &pebble.EventListener{
 			BackgroundError: func(err error) {
 				o.Log.Warn().Err(err).Msg("the local copy's background work failed")
@@ -41,7 +43,7 @@ func openPebble(folder string, o StoreOptions, broken *atomic.Bool) (*pebble.DB,
 	for i := range opts.Levels {
 		opts.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
 		opts.Levels[i].BlockSize = 4 << 10
-		opts.Levels[i].IndexBlockSize = 32 << 10
+		opts.Levels[i].IndexBlockSize = 64 << 10
 	}
 	db, err := pebble.Open(folder, opts)
 	if err != nil {

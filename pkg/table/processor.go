@@ -45,6 +45,10 @@ type ProcessorOptions struct {
 	MaxBytes   int64         // of keys and values in one batch; 32 MiB when 0
 	Tick       time.Duration // Process is called at least this often; 1 s when 0
 
+	// Patience is how long the group waits for a batch under way before partitions move without us, and the batch is
+	// lost; a minute when 0.
+	Patience time.Duration
+
 	// Progress is told every second how far restoring has come, and at its end. It may be nil.
 	Progress func(Progress)
 	Log      zerolog.Logger
@@ -60,6 +64,9 @@ type Processor struct {
 	log   *stream.Changelog
 	limit int // bytes of a key and its value
 	tx    *Tx // the one under way; made once
+	hot   *hot
+	wrote time.Time // when hot was written to the disk last for its age
+	torn  bool      // the copy lacks what it should have
 
 	mu       sync.Mutex
 	running  context.Context
@@ -68,6 +75,8 @@ type Processor struct {
 	table    uint16
 	epoch    uint64
 	ready    map[int32]*part
+	kept     map[int32]part // as they were when they were ours last
+	tags     uint32
 	job      *job
 	progress restored
 }
@@ -75,9 +84,11 @@ type Processor struct {
 // part is a partition of ours whose copy is complete.
 type part struct {
 	number int32
+	tag    uint32    // of its values in memory: another one when somebody else may have changed them
 	topic  [16]byte  // the changelog's id
 	next   int64     // the offset of the changelog that the copy reaches up to
-	asOf   time.Time // when its mark was written
+	asOf   time.Time // when the copy reached up to there
+	noted  bool      // next and asOf are written
 	dueAt  int64     // nothing in the copy is due before
 }
 
@@ -95,17 +106,18 @@ func NewProcessor(kafka stream.Config, store *Store, o ProcessorOptions, work Wo
 	if o.Changelog == "" || len(o.Topics) == 0 || o.Group == "" {
 		return nil, errors.New("creating a processor: it needs a group, topics and a changelog")
 	}
-	p := &Processor{o: o, kafka: kafka, store: store, work: work, ready: map[int32]*part{}}
+	p := &Processor{o: o, kafka: kafka, store: store, work: work, ready: map[int32]*part{}, kept: map[int32]part{}, wrote: time.Now()}
 	p.limit = 1_000_012
 	if n := o.MaxBatchBytes[o.Changelog]; n > 0 {
 		p.limit = int(n)
 	}
 	p.limit -= 512 // what a batch and a record take around them
+	p.hot = newHot(store.o.CacheBytes*3/4, p.limit)
 	p.tx = &Tx{p: p}
 	var err error
 	p.t, err = stream.NewTransactor(kafka, stream.TransactorOptions{
 		Group: o.Group, Topics: o.Topics, ID: o.TransactionalID,
-		Linger: o.Linger, MaxRecords: o.MaxRecords, MaxBytes: o.MaxBytes, Tick: o.Tick,
+		Linger: o.Linger, MaxRecords: o.MaxRecords, MaxBytes: o.MaxBytes, Tick: o.Tick, Patience: o.Patience,
 		ByPartition:   append(slices.Clone(o.ByPartition), o.Changelog),
 		MaxBatchBytes: o.MaxBatchBytes,
 		Log:           o.Log,

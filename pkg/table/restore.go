@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -46,8 +47,20 @@ func (p *Processor) restore(before *job) {
 			}
 			p.o.Log.Warn().Err(err).Msg("restoring state; it is tried again")
 			wait(ctx, pause)
+			numbers = p.missing(turn, numbers)
 		}
 	}()
+}
+
+// missing are those partitions that are not worked on yet: of one that is, the copy is ahead of what could be read
+// into it once more.
+func (p *Processor) missing(turn uint64, numbers []int32) []int32 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.turn != turn {
+		return nil
+	}
+	return slices.DeleteFunc(slices.Clone(numbers), func(n int32) bool { return p.ready[n] != nil })
 }
 
 // restoreAll makes the copies of partitions complete and lets their records come, each as soon as it is.
@@ -79,10 +92,12 @@ func (p *Processor) restoreAll(ctx context.Context, turn uint64, numbers []int32
 	stretches := map[int32]stream.Stretch{}
 	report := newReporter(p.o.Progress, p.o.Changelog, &p.progress)
 	var of int64
+	var lacking error
 	for _, number := range numbers {
 		extent, ok := extents[number]
-		if !ok {
-			return fmt.Errorf("restoring partition %d: %s has no such partition", number, p.o.Changelog)
+		if !ok { // the others can be worked on
+			lacking = errors.Join(lacking, fmt.Errorf("restoring partition %d: %s has no such partition", number, p.o.Changelog))
+			continue
 		}
 		from, err := r.begin(number, extent)
 		if err != nil {
@@ -92,8 +107,8 @@ func (p *Processor) restoreAll(ctx context.Context, turn uint64, numbers []int32
 		of += extent.End - from
 	}
 	report.begin(len(numbers), of)
-	for _, number := range numbers {
-		if stretches[number].From >= stretches[number].To {
+	for number, s := range stretches {
+		if s.From >= s.To {
 			if err := p.complete(turn, &r, number); err != nil {
 				return err
 			}
@@ -112,16 +127,17 @@ func (p *Processor) restoreAll(ctx context.Context, turn uint64, numbers []int32
 	if err != nil {
 		return err
 	}
-	report.done()
+	if report.done(); lacking != nil {
+		return lacking
+	}
 	p.o.Log.Info().Int("partitions", len(numbers)).Int64("records", report.p.Records).Dur("elapsed", time.Since(r.began)).Msg("state restored")
 	return nil
 }
 
 // complete takes note that the copy of a partition is complete, and lets its records come.
 func (p *Processor) complete(turn uint64, r *restoration, number int32) error {
-	m := r.copies[number]
-	m.AsOf = r.began
-	if err := r.store.use(r.epoch, func(db *pebble.DB) error { return r.mark(db, number) }); err != nil {
+	r.copies[number].AsOf = r.began
+	if err := r.write(); err != nil {
 		return err
 	}
 	p.mu.Lock()
@@ -129,13 +145,28 @@ func (p *Processor) complete(turn uint64, r *restoration, number int32) error {
 	if p.turn != turn {
 		return errors.New("the partitions have been assigned anew")
 	}
-	p.table, p.epoch = r.table, r.epoch
-	p.ready[number] = &part{number: number, topic: m.Topic, next: m.Next, asOf: m.AsOf}
+	p.admit(r, number)
+	delete(r.copies, number) // its mark is the work's from now on
 	p.t.Resume(number)
 	return nil
 }
 
-// restoration writes what is read of a changelog.
+// admit makes a partition one that is worked on. What is in memory of it from before counts when nobody else has changed
+// anything since. p.mu is held.
+func (p *Processor) admit(r *restoration, number int32) {
+	m := r.copies[number]
+	now := part{number: number, topic: m.Topic, next: m.Next, asOf: m.AsOf, noted: true}
+	if was, ok := p.kept[number]; ok && was.topic == now.topic && was.next == now.next {
+		now.tag = was.tag
+	} else {
+		p.tags++
+		now.tag = p.tags
+	}
+	p.table, p.epoch = r.table, r.epoch
+	p.ready[number] = &now
+}
+
+// restoration writes what is read of a changelog, much at a time.
 type restoration struct {
 	store  *Store
 	table  uint16
@@ -143,6 +174,9 @@ type restoration struct {
 	topic  [16]byte
 	began  time.Time
 	copies map[int32]*mark
+
+	batch      *pebble.Batch // not written yet
+	key, value []byte
 }
 
 // begin finds out what a copy is worth and returns the offset to read on from. A copy of another topic of that name,
@@ -158,15 +192,7 @@ func (r *restoration) begin(number int32, extent stream.Extent) (from int64, err
 			return nil
 		}
 		r.copies[number], from = &mark{r.topic, extent.First, r.began}, extent.First
-		batch := db.NewBatch()
-		defer batch.Close()
-		if err := wipe(batch, r.table, number); err != nil {
-			return err
-		}
-		if err := r.mark(batch, number); err != nil {
-			return err
-		}
-		return batch.Commit(pebble.NoSync)
+		return wipe(db, r.table, number)
 	})
 	return from, err
 }
@@ -174,45 +200,66 @@ func (r *restoration) begin(number int32, extent stream.Extent) (from int64, err
 // safety is taken off the time that a copy may be alone: reading takes a while, and clocks differ.
 const safety = 24 * time.Hour
 
-// mark writes how far a copy has come.
-func (r *restoration) mark(w pebble.Writer, number int32) error {
-	if err := w.Set(appendPrefix(nil, r.table, number, spaceMeta), r.copies[number].encode(), pebble.NoSync); err != nil {
-		return fmt.Errorf("noting how far a copy has come: %w", err)
-	}
-	return nil
-}
+// restoreBytes are gathered before they are written: a batch that is larger than what the database gathers
+// itself goes to the disk as it is.
+const restoreBytes = 24 << 20
 
-// take writes records of a partition, and that its copy reaches up to next with them. Timers are written without
+// take takes records of a partition in, and that its copy reaches up to next with them. Timers are written without
 // looking whether the key had another one before: dueOf finds out.
 func (r *restoration) take(number int32, records []*stream.Record, next int64) error {
-	return r.store.use(r.epoch, func(db *pebble.DB) error {
-		batch := db.NewBatch()
+	if r.batch == nil {
+		err := r.store.use(r.epoch, func(db *pebble.DB) error {
+			r.batch = db.NewBatchWithSize(restoreBytes + 4<<20)
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	for _, rec := range records {
+		if err := r.set(number, rec); err != nil {
+			return fmt.Errorf("gathering what was read: %w", err)
+		}
+	}
+	r.copies[number].Next = next
+	if r.batch.Len() < restoreBytes {
+		return nil
+	}
+	return r.write()
+}
+
+func (r *restoration) set(number int32, rec *stream.Record) error {
+	r.key = append(appendPrefix(r.key[:0], r.table, number, spaceValue), rec.Key...)
+	if len(rec.Value) == 0 {
+		return r.batch.Delete(r.key, nil)
+	}
+	due := readDue(rec)
+	r.value = appendValue(r.value[:0], due, rec.Value)
+	if err := r.batch.Set(r.key, r.value, nil); err != nil || due == 0 {
+		return err
+	}
+	r.key = appendDue(r.key[:0], r.table, number, due, rec.Key)
+	return r.batch.Set(r.key, nil, nil)
+}
+
+// write writes what was taken in, and how far the copies have come with it.
+func (r *restoration) write() error {
+	err := r.store.use(r.epoch, func(db *pebble.DB) error {
+		batch := r.batch
+		if batch == nil {
+			batch = db.NewBatch()
+		}
 		defer batch.Close()
-		var key, value []byte
-		for _, rec := range records {
-			key = append(appendPrefix(key[:0], r.table, number, spaceValue), rec.Key...)
-			if len(rec.Value) == 0 {
-				if err := batch.Delete(key, nil); err != nil {
-					return err
-				}
-				continue
-			}
-			due := readDue(rec)
-			value = appendValue(value[:0], due, rec.Value)
-			if err := batch.Set(key, value, nil); err != nil {
+		r.batch = nil
+		for number, m := range r.copies {
+			if err := batch.Set(appendPrefix(nil, r.table, number, spaceMeta), m.encode(), nil); err != nil {
 				return err
 			}
-			if due != 0 {
-				key = appendDue(key[:0], r.table, number, due, rec.Key)
-				if err := batch.Set(key, nil, nil); err != nil {
-					return err
-				}
-			}
-		}
-		r.copies[number].Next = next
-		if err := r.mark(batch, number); err != nil {
-			return err
 		}
 		return batch.Commit(pebble.NoSync)
 	})
+	if err != nil {
+		return fmt.Errorf("writing what was read: %w", err)
+	}
+	return nil
 }

@@ -19,10 +19,11 @@ import (
 type StoreOptions struct {
 	// Dir is where the copies are; made when missing. Everything in it can be restored from Kafka.
 	Dir string
-	// CacheBytes bounds what is kept in memory of what stands on the disk; 64 MiB when 0.
+	// CacheBytes is the memory for what stands on the disk, or will: three quarters for values, in each Processor, and
+	// one quarter for blocks of the disk. 128 MiB when 0.
 	CacheBytes int64
-	// MemtableBytes bounds what is gathered in memory before it is written to the disk; up to twice as much is in use
-	// while it is written. 64 MiB when 0. The larger it is, the less is rewritten later.
+	// MemtableBytes is what the database gathers before it writes; twice as much is in use while it writes. Views
+	// and timers go through it, values of Processors do not. 8 MiB when 0.
 	MemtableBytes int64
 	// Temporary says that Close removes the folder.
 	Temporary bool
@@ -63,10 +64,10 @@ var (
 // OpenStore opens the local copies. It is refused while another process has them open.
 func OpenStore(o StoreOptions) (*Store, error) {
 	if o.CacheBytes == 0 {
-		o.CacheBytes = 64 << 20
+		o.CacheBytes = 128 << 20
 	}
 	if o.MemtableBytes == 0 {
-		o.MemtableBytes = 64 << 20
+		o.MemtableBytes = 8 << 20
 	}
 	if err := os.MkdirAll(o.Dir, 0o755); err != nil {
 		return nil, fmt.Errorf("opening the store: %w", err)
@@ -167,13 +168,6 @@ func (s *Store) abandon() error {
 	defer s.mu.Unlock()
 	s.closed = true
 	return errors.Join(s.db.Close(), s.lock.Close())
-}
-
-// current is the number of the database in use.
-func (s *Store) current() uint64 {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	return s.epoch
 }
 
 // use calls f with the database of an epoch. A damage that shows condemns it.

@@ -2,6 +2,7 @@ package table_test
 
 import (
 	"context"
+	"os"
 	"testing"
 
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -11,6 +12,8 @@ import (
 	"github.com/sluicehq/sluice/pkg/stream/embedded"
 	"github.com/sluicehq/sluice/pkg/table/tabletest"
 )
+
+func TestMain(m *testing.M) { os.Exit(tabletest.Main(m)) }
 
 func TestTableOnTheEmbeddedBroker(t *testing.T) {
 	broker, err := embedded.Start(t.Context(), embedded.Config{Addr: "127.0.0.1:0"})

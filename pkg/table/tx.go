@@ -5,8 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"time"
-
-	"github.com/cockroachdb/pebble/v2"
+	"unsafe"
 
 	"github.com/sluicehq/sluice/pkg/stream"
 )
@@ -25,10 +24,9 @@ type Tx struct {
 	numbers []int32 // of parts, rising
 	worked  bool    // the work has seen it
 	failed  error   // the first that the work was told and may have swallowed
-	arena   []byte  // what was read
-	key     []byte  // of the database, to look up or write
-	scratch []byte  // a value to write
-	size    int     // of the changes, about
+	stock   stock
+	arena   []byte // what was read
+	key     []byte // of the database, to look up or write
 }
 
 // emitter is what a Tx needs of a stream.Batch.
@@ -73,7 +71,7 @@ func (tx *Tx) release() {
 	if cap(arena) > keep {
 		arena = nil
 	}
-	*tx = Tx{p: tx.p, arena: arena, key: tx.key[:0], scratch: tx.scratch[:0], numbers: tx.numbers[:0]}
+	*tx = Tx{p: tx.p, arena: arena, key: tx.key[:0], numbers: tx.numbers[:0]}
 }
 
 // Partitions are those that are ours and restored.
@@ -98,7 +96,7 @@ func (tx *Tx) Put(partition int32, key, value []byte, due time.Time) error {
 	switch {
 	case len(value) == 0:
 		return tx.fail(errors.New("putting a value: it is empty, which would delete it"))
-	case len(key)+len(value) > tx.p.limit:
+	case len(key)+len(value) > tx.p.limit, len(key) > maxKey:
 		return ErrTooLarge // the work may go on without it
 	}
 	return tx.change(partition, key, value, dueMillis(due))
@@ -138,35 +136,11 @@ func (tx *Tx) cell(partition int32, key []byte) (*cell, error) {
 	if c := o.cells[string(key)]; c != nil {
 		return c, nil
 	}
-	own := string(key)
-	c := &cell{key: []byte(own)}
-	tx.key = append(appendPrefix(tx.key[:0], tx.table, partition, spaceValue), key...)
-	start := len(tx.arena)
-	found := false
-	err := tx.p.store.use(tx.epoch, func(db *pebble.DB) error {
-		value, closer, err := db.Get(tx.key)
-		if errors.Is(err, pebble.ErrNotFound) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		tx.arena = append(tx.arena, value...)
-		found = true
-		return closer.Close()
-	})
-	if err == nil && found {
-		c.had = true
-		c.due, c.was, err = splitValue(tx.arena[start:len(tx.arena):len(tx.arena)])
-		if err != nil {
-			tx.p.store.condemn(tx.epoch)
-			err = errors.Join(errBroken, err)
-		}
-	}
-	if err != nil {
+	c := tx.stock.cell(key)
+	if err := tx.p.lookUp(tx, o.part, c); err != nil {
 		return nil, tx.fail(fmt.Errorf("looking up a key of partition %d: %w", partition, err))
 	}
-	o.cells[own] = c
+	o.cells[unsafe.String(unsafe.SliceData(c.key), len(c.key))] = c
 	return c, nil
 }
 
@@ -175,6 +149,37 @@ func (tx *Tx) fail(err error) error {
 		tx.failed = err
 	}
 	return err
+}
+
+// stock makes the many small things of a batch, some at a time.
+type stock struct {
+	cells   []cell
+	keys    []byte
+	records []stream.Record
+}
+
+const stockSize = 256
+
+// cell makes one for a key, which is copied.
+func (s *stock) cell(key []byte) *cell {
+	if len(s.cells) == cap(s.cells) {
+		s.cells = make([]cell, 0, stockSize)
+	}
+	if len(s.keys)+len(key) > cap(s.keys) {
+		s.keys = make([]byte, 0, max(stockSize*32, len(key)))
+	}
+	at := len(s.keys)
+	s.keys = append(s.keys, key...)
+	s.cells = append(s.cells, cell{key: s.keys[at:len(s.keys):len(s.keys)]})
+	return &s.cells[len(s.cells)-1]
+}
+
+func (s *stock) record() *stream.Record {
+	if len(s.records) == cap(s.records) {
+		s.records = make([]stream.Record, 0, stockSize)
+	}
+	s.records = append(s.records, stream.Record{})
+	return &s.records[len(s.records)-1]
 }
 
 // same reports whether a cell is left as it was.
@@ -195,8 +200,8 @@ func (tx *Tx) emit() error {
 				continue
 			}
 			kept = append(kept, c)
-			tx.size += 2*len(c.key) + len(c.value) + 64
-			r := record(tx.p.o.Changelog, number, c.key, c.value, c.next)
+			r := tx.stock.record()
+			*r = record(tx.p.o.Changelog, number, c.key, c.value, c.next)
 			if err := tx.batch.Emit(r); err != nil {
 				return err
 			}
@@ -205,42 +210,4 @@ func (tx *Tx) emit() error {
 		o.changed = kept
 	}
 	return nil
-}
-
-// write puts the changes of a partition, which are committed, into a batch of the database.
-func (o *overlay) write(batch *pebble.Batch, tx *Tx) error {
-	var failed error
-	set := func(err error) {
-		if failed == nil {
-			failed = err
-		}
-	}
-	key := func(c *cell) []byte {
-		tx.key = append(appendPrefix(tx.key[:0], tx.table, o.part.number, spaceValue), c.key...)
-		return tx.key
-	}
-	for _, c := range o.changed {
-		if c.had && c.due != 0 && c.due != c.next {
-			tx.key = appendDue(tx.key[:0], tx.table, o.part.number, c.due, c.key)
-			set(batch.Delete(tx.key, nil))
-		}
-		if c.value == nil {
-			set(batch.Delete(key(c), nil))
-			continue
-		}
-		tx.scratch = appendValue(tx.scratch[:0], c.next, c.value)
-		set(batch.Set(key(c), tx.scratch, nil))
-		if c.next != 0 {
-			tx.key = appendDue(tx.key[:0], tx.table, o.part.number, c.next, c.key)
-			set(batch.Set(tx.key, nil, nil))
-			o.part.dueAt = min(o.part.dueAt, c.next)
-		}
-	}
-	if o.last != nil {
-		o.part.next = o.last.Offset + 1
-	}
-	o.part.asOf = tx.Now
-	tx.key = appendPrefix(tx.key[:0], tx.table, o.part.number, spaceMeta)
-	set(batch.Set(tx.key, mark{o.part.topic, o.part.next, o.part.asOf}.encode(), nil))
-	return failed
 }

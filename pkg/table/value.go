@@ -44,8 +44,8 @@ func dueTime(ms int64) time.Time {
 }
 
 // record is a change as it stands in the changelog.
-func record(topic string, partition int32, key, value []byte, due int64) *stream.Record {
-	r := &stream.Record{Topic: topic, Partition: partition, Key: key, Value: value}
+func record(topic string, partition int32, key, value []byte, due int64) stream.Record {
+	r := stream.Record{Topic: topic, Partition: partition, Key: key, Value: value}
 	if due != 0 && value != nil {
 		r.Headers = []stream.Header{{Key: DueHeader, Value: strconv.AppendInt(nil, due, 10)}}
 	}

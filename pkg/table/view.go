@@ -20,7 +20,7 @@ type ViewOptions struct {
 	Window time.Duration // entries are forgotten when they are older; a minute at least
 	// Decode finds the entry in a record; ok is false when there is none. What it returns may be part of the record.
 	Decode func(r *stream.Record) (key, value []byte, ok bool)
-	// MemoryBytes bounds what is kept in memory to know at once that a key is not there: 1.5 bytes or a little
+	// MemoryBytes bounds what is kept in memory to know at once that a key is not there: two bytes or a little
 	// more for an entry. 64 MiB when 0. Beyond it absent keys cost reads from the disk.
 	MemoryBytes int64
 	// Progress is told every second how far Assign has come, and at its end. It may be nil.
@@ -65,17 +65,11 @@ type viewPart struct {
 	filters atomic.Pointer[[]*filter] // the newest first
 
 	mu       sync.Mutex
-	fresh    map[string]entry // added and not written
-	writing  map[string]entry // being written
-	next     int64            // behind the last that was added
-	gone     bool             // another viewPart has taken over what was fresh
-	flushing sync.Mutex       // held while writing
-}
-
-// entry is what is stored under a key, and when it came.
-type entry struct {
-	at    int64 // milliseconds
-	value []byte
+	fresh    *pile      // added and not written
+	writing  *pile      // being written
+	next     int64      // behind the last that was added
+	gone     bool       // another viewPart has taken over what was fresh
+	flushing sync.Mutex // held while writing
 }
 
 // ViewStats is what a View holds.
@@ -109,16 +103,24 @@ func OpenView(kafka stream.Config, store *Store, o ViewOptions) (*View, error) {
 		wake:   make(chan struct{}, 1),
 		room:   sync.NewCond(new(sync.Mutex)),
 	}
+	v.start()
+	return v, nil
+}
+
+func (v *View) start() {
 	v.parts.Store(new([]*viewPart))
 	v.ctx, v.cancel = context.WithCancel(context.Background())
 	v.side.Go(v.write)
-	return v, nil
+}
+
+func (v *View) stop() {
+	v.cancel()
+	v.side.Wait()
 }
 
 // Close writes what was added to the local copy. The Store is closed after it.
 func (v *View) Close() error {
-	v.cancel()
-	v.side.Wait()
+	v.stop()
 	v.log.Close()
 	var failed error
 	for _, p := range v.ours() {
@@ -181,7 +183,7 @@ func (v *View) publish(number int32, p *viewPart) {
 	if p != nil {
 		v.inherit(p, old)
 	}
-	v.pending.Add(-int64(len(old.fresh)))
+	v.pending.Add(-int64(old.fresh.len()))
 	old.fresh = nil
 	for _, f := range *old.filters.Load() {
 		f.drop(&v.budget)
@@ -194,10 +196,11 @@ func (v *View) inherit(p, old *viewPart) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.next = max(p.next, old.next)
-	for _, m := range []map[string]entry{old.writing, old.fresh} {
-		for key, e := range m {
-			v.enter(p, key, e, v.bucketOf(e.at), maphash.String(v.seed, key))
-		}
+	for _, from := range []*pile{old.writing, old.fresh} {
+		_ = from.each(func(key []byte, e entry) error {
+			v.enter(p, key, e, v.bucketOf(e.at), maphash.Bytes(v.seed, key))
+			return nil
+		})
 	}
 }
 

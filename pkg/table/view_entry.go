@@ -33,7 +33,7 @@ func (v *View) Get(partition int32, key []byte) (value []byte, ok bool, err erro
 			if !f.has(hash) {
 				continue
 			}
-			if value, ok, err = v.find(p, f.bucket, key); ok || err != nil {
+			if value, ok, err = v.find(p, f.bucket, hash, key); ok || err != nil {
 				break
 			}
 		}
@@ -50,11 +50,11 @@ func (v *View) Get(partition int32, key []byte) (value []byte, ok bool, err erro
 func damaged(err error) bool { return errors.Is(err, errBroken) || errors.Is(err, errRenewed) }
 
 // find looks a key up among what is not written yet, and then in a bucket on the disk.
-func (v *View) find(p *viewPart, bucket uint32, key []byte) (value []byte, ok bool, err error) {
+func (v *View) find(p *viewPart, bucket uint32, hash uint64, key []byte) (value []byte, ok bool, err error) {
 	p.mu.Lock()
-	e, ok := p.fresh[string(key)]
+	e, ok := p.fresh.get(hash, key)
 	if !ok {
-		e, ok = p.writing[string(key)]
+		e, ok = p.writing.get(hash, key)
 	}
 	p.mu.Unlock()
 	if !ok {
@@ -99,8 +99,11 @@ func (v *View) Add(partition int32, offset int64, at time.Time, key, value []byt
 		return // it went away; its next owner reads the topic
 	}
 	now := v.o.Now()
-	e := entry{min(at.UnixMilli(), now.UnixMilli()), slices.Clone(value)} // a clock that is ahead makes no bucket of its own
+	e := entry{min(at.UnixMilli(), now.UnixMilli()), value} // a clock that is ahead makes no bucket of its own
 	hash := maphash.Bytes(v.seed, key)
+	if len(key) > maxKey {
+		return
+	}
 	p.mu.Lock()
 	for p.gone {
 		p.mu.Unlock()
@@ -111,18 +114,18 @@ func (v *View) Add(partition int32, offset int64, at time.Time, key, value []byt
 	}
 	p.next = max(p.next, offset+1)
 	if bucket := v.bucketOf(e.at); bucket >= v.bucketOf(now.Add(-v.o.Window).UnixMilli()) {
-		v.enter(p, string(key), e, bucket, hash)
+		v.enter(p, key, e, bucket, hash)
 	}
 	p.mu.Unlock()
 	v.awaitRoom()
 }
 
 // enter makes an entry known that is not written yet. The lock of p is held.
-func (v *View) enter(p *viewPart, key string, e entry, bucket uint32, hash uint64) {
-	before := len(p.fresh)
-	p.fresh[key] = e
+func (v *View) enter(p *viewPart, key []byte, e entry, bucket uint32, hash uint64) {
+	before := p.fresh.len()
+	p.fresh.put(hash, key, e)
 	v.filterOf(p, bucket).add(hash, &v.budget) // after the entry itself: who sees the filter finds it
-	v.waiting(len(p.fresh) - before)
+	v.waiting(p.fresh.len() - before)
 }
 
 // waiting counts entries that wait to be written.

@@ -75,7 +75,7 @@ func (v *View) restore(ctx context.Context, partitions []int32) error {
 	if _, err := v.store.renew(); err != nil {
 		return err
 	}
-	table, epoch, err := v.store.table(v.o.Topic)
+	table, epoch, err := v.store.table(v.o.Topic + "/" + v.o.Window.String()) // of another window the buckets are others
 	if err != nil {
 		return err
 	}
@@ -99,7 +99,7 @@ func (v *View) restore(ctx context.Context, partitions []int32) error {
 		if !ok {
 			return fmt.Errorf("restoring partition %d: %s has no such partition", number, v.o.Topic)
 		}
-		p := &viewPart{number: number, table: table, epoch: epoch, of: layout.Partitions, fresh: map[string]entry{}}
+		p := &viewPart{number: number, table: table, epoch: epoch, of: layout.Partitions, fresh: newPile(0)}
 		p.filters.Store(new([]*filter))
 		from, err := v.begin(p, layout.ID, extent, since[number])
 		if err != nil {

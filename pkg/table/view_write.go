@@ -1,7 +1,7 @@
 package table
 
 import (
-	"maps"
+	"hash/maphash"
 	"slices"
 	"time"
 
@@ -43,22 +43,22 @@ func (v *View) flush(p *viewPart) error {
 		p.mu.Unlock()
 		return nil
 	}
-	p.writing, p.fresh = p.fresh, make(map[string]entry, len(p.fresh))
+	p.writing, p.fresh = p.fresh, newPile(p.fresh.len())
 	p.mu.Unlock()
 
 	m := p.copied
 	m.Next, m.AsOf = next, v.o.Now()
 	err := v.store.use(p.epoch, func(db *pebble.DB) error {
-		batch := db.NewBatchWithSize(64 * (len(p.writing) + 1))
+		batch := db.NewBatchWithSize(len(p.writing.b) + 32*p.writing.len() + 128)
 		defer batch.Close()
 		var key, value []byte
-		for _, k := range slices.Sorted(maps.Keys(p.writing)) {
-			e := p.writing[k]
-			key = append(appendEntryKey(key[:0], p, v.bucketOf(e.at), nil), k...)
+		err := p.writing.each(func(k []byte, e entry) error {
+			key = appendEntryKey(key[:0], p, v.bucketOf(e.at), k)
 			value = appendEntry(value[:0], e)
-			if err := batch.Set(key, value, nil); err != nil {
-				return err
-			}
+			return batch.Set(key, value, nil)
+		})
+		if err != nil {
+			return err
 		}
 		if err := batch.Set(appendPrefix(key[:0], p.table, p.number, spaceMeta), m.encode(), nil); err != nil {
 			return err
@@ -67,18 +67,18 @@ func (v *View) flush(p *viewPart) error {
 	})
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	written := len(p.writing)
+	written := p.writing.len()
 	switch {
 	case err == nil:
 		p.copied = m
-	case !p.gone: // try again
-		before := len(p.fresh)
-		for key, e := range p.writing {
-			if _, newer := p.fresh[key]; !newer {
-				p.fresh[key] = e
-			}
-		}
-		written -= len(p.fresh) - before
+	case !p.gone: // try again, with what came meanwhile on top
+		before, newer := p.fresh.len(), p.fresh
+		p.fresh = p.writing
+		_ = newer.each(func(key []byte, e entry) error {
+			p.fresh.put(maphash.Bytes(v.seed, key), key, e)
+			return nil
+		})
+		written -= p.fresh.len() - before
 	}
 	p.writing = nil
 	v.pending.Add(-int64(written))

@@ -113,6 +113,22 @@ func TestARepeatAfterARestartIsSkipped(t *testing.T) {
 	}
 }
 
+// TestAWindowOfAnotherLengthForgetsNothing: how it is divided on the disk depends on it.
+func TestAWindowOfAnotherLengthForgetsNothing(t *testing.T) {
+	t.Parallel()
+	s := newWindowScene(t)
+	s.config.State.Dir = t.TempDir()
+	for _, window := range []time.Duration{time.Hour, 24 * time.Hour, 2 * time.Minute} {
+		s.config.Sender.DedupWindow = window
+		s.produce(t, crowd(20, 1)...)
+		r := s.start(t)
+		s.awaitSettled(t)
+		r.assertBooks(t, 0)
+		r.drain(t)
+	}
+	s.assertLaw(t, map[outcome.Kind]int{outcome.Delivered: 20, outcome.Skipped: 40})
+}
+
 func TestARepeatIsSkippedByWhoeverTakesOver(t *testing.T) {
 	t.Parallel()
 	s := newWindowScene(t)

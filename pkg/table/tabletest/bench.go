@@ -16,7 +16,10 @@ import (
 	"github.com/sluicehq/sluice/pkg/table"
 )
 
-const partitions = 3
+const (
+	partitions     = 3
+	sessionTimeout = 6 * time.Second // as short as brokers allow
+)
 
 // bench is what a test works on: topics and a group of its own.
 type bench struct {
@@ -33,7 +36,7 @@ type bench struct {
 func newBench(t *testing.T, cluster Cluster) *bench {
 	t.Helper()
 	prefix := "tt-" + strings.ToLower(rand.Text()[:8]) + "."
-	c := stream.Config{Brokers: cluster.Brokers, TopicPrefix: prefix, Compression: "lz4", ReplicationFactor: -1, SessionTimeout: 6 * time.Second}
+	c := stream.Config{Brokers: cluster.Brokers, TopicPrefix: prefix, Compression: "lz4", ReplicationFactor: -1, SessionTimeout: sessionTimeout}
 	b := &bench{
 		cluster: cluster, config: c, group: c.Group("g"),
 		in: c.Topic("in"), also: c.Topic("also"), out: c.Topic("out"), state: c.Topic("state"),
@@ -248,18 +251,20 @@ func (b *bench) outputs(t *testing.T) map[string]int {
 // adder is the work of most tests: the value of a key is the sum of the numbers that came with it, and every number
 // is emitted once. What is not a number is an order, see orders.
 type adder struct {
-	out string
-	// onProcess may make a batch fail.
-	onProcess func(tx *table.Tx) error
+	out       string
+	before    func(tx *table.Tx)       // called before a batch is worked on
+	onProcess func(tx *table.Tx) error // called after it; may make it fail
 
 	mu      sync.Mutex
 	records int // in committed batches
 	ticks   int
 	failed  []error
-	fired   []string
 }
 
-func (a *adder) Process(ctx context.Context, tx *table.Tx) error {
+func (a *adder) Process(_ context.Context, tx *table.Tx) error {
+	if a.before != nil {
+		a.before(tx)
+	}
 	for _, r := range tx.Records {
 		if err := a.one(tx, r); err != nil {
 			return err

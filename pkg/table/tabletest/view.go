@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -188,8 +189,17 @@ func testViewDamaged(t *testing.T, b *bench) {
 	v = b.view(t, store)
 	v.assign(t, 0, 1, 2)
 	v.add(b.receipts(t, 3000, 3100, 0))
+	later := b.receipts(t, 3100, 3700, 0)
+	var adding sync.WaitGroup
+	adding.Go(func() { // while it is being restored
+		for i := range later {
+			v.add(later[i : i+1])
+		}
+	})
 	v.know(t, 0, 3100, true)
-	v.know(t, 3100, 3200, false)
+	adding.Wait()
+	v.know(t, 0, 3700, true)
+	v.know(t, 3700, 3800, false)
 	if s := store.Stats(); s.Wiped != 1 {
 		t.Errorf("%d databases were thrown away, want 1", s.Wiped)
 	}
