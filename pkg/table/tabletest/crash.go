@@ -95,7 +95,7 @@ func testKilled(t *testing.T, b *bench) {
 		at += more
 	}
 	step(3000)
-	for range 3 {
+	for range 2 {
 		before := len(b.outputs(t))
 		cmd := b.spawn(t, dir)
 		await(t, "some work of a process", func() bool { return len(b.outputs(t)) > before+100 })
