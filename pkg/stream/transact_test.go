@@ -159,20 +159,27 @@ func (d *desk) await(t *testing.T, what string, cond func() bool) {
 	}
 }
 
-// check makes sure that every number up to n was copied once.
+// check makes sure that every number up to n was copied once. A transaction that has ended is there for readers
+// a moment later.
 func (d *desk) check(t *testing.T, n int) {
 	t.Helper()
 	want, got := map[string]int{}, map[string]int{}
 	for i := range n {
 		want[strconv.Itoa(i)] = 1
 	}
-	err := stream.Read(t.Context(), d.config, stream.Range{Topic: d.out}, func(r *stream.Record) error {
-		got[string(r.Value)]++
-		return nil
+	d.await(t, "the copies to be there for readers", func() bool {
+		clear(got)
+		records := 0
+		err := stream.Read(t.Context(), d.config, stream.Range{Topic: d.out}, func(r *stream.Record) error {
+			got[string(r.Value)]++
+			records++
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return records >= n
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("copies of each record (-want +got):\n%s", diff)
 	}
