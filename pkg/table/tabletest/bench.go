@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/rs/zerolog"
 
 	"github.com/sluicehq/sluice/pkg/stream"
@@ -212,6 +213,27 @@ func await(t *testing.T, what string, cond func() bool) {
 		case <-tick.C:
 		case <-timeout:
 			t.Fatalf("waiting for %s", what)
+		}
+	}
+}
+
+// holds compares what a reader finds with what it should, which may take a moment: a transaction that has ended is
+// there for readers a little later.
+func holds[V any](t *testing.T, what string, want map[string]V, read func(t *testing.T) map[string]V) {
+	t.Helper()
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	timeout := time.After(5 * time.Second)
+	for {
+		diff := cmp.Diff(want, read(t))
+		if diff == "" {
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-timeout:
+			t.Errorf("%s (-want +got):\n%s", what, diff)
+			return
 		}
 	}
 }

@@ -9,7 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
 	"github.com/rs/zerolog"
 
 	"github.com/sluicehq/sluice/pkg/stream"
@@ -175,7 +174,5 @@ func testCutOffTimer(t *testing.T, b *bench) {
 	await(t, "the slow one to be told", func() bool { return len(late.failures()) > 0 })
 	slow.leave(t)
 	quick.leave(t)
-	if diff := cmp.Diff(fired, b.outputs(t)); diff != "" {
-		t.Errorf("what fired differs (-want +got):\n%s", diff)
-	}
+	holds(t, "what fired differs", fired, b.outputs)
 }

@@ -6,8 +6,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/sluicehq/sluice/pkg/stream"
 	"github.com/sluicehq/sluice/pkg/table"
 )
@@ -83,9 +81,7 @@ func testDeleted(t *testing.T, b *bench) {
 	b.say(t, "b", "20")
 	await(t, "the rest", func() bool { return work.committed() == 5 })
 	m.leave(t)
-	if diff := cmp.Diff(map[string]string{"a": "10", "b": "20"}, b.contents(t)); diff != "" {
-		t.Errorf("the state differs (-want +got):\n%s", diff)
-	}
+	holds(t, "the state differs", map[string]string{"a": "10", "b": "20"}, b.contents)
 }
 
 func testTimers(t *testing.T, b *bench) {
@@ -113,20 +109,14 @@ func testTimers(t *testing.T, b *bench) {
 	work.mu.Unlock()
 	await(t, "ticks", func() bool { work.mu.Lock(); defer work.mu.Unlock(); return work.ticks > ticks+2 })
 	m.leave(t)
-	if diff := cmp.Diff(map[string]int{"fired a": 1, "fired d": 1, "fired e": 1}, b.outputs(t)); diff != "" {
-		t.Errorf("what fired differs (-want +got):\n%s", diff)
-	}
+	holds(t, "what fired differs", map[string]int{"fired a": 1, "fired d": 1, "fired e": 1}, b.outputs)
 	// The warm copy of the beginning still has the timers that have fired elsewhere.
 	m = b.join(t, openStore(t, dir), work)
 	b.say(t, "late", "due 0")
 	await(t, "one more", func() bool { return b.outputs(t)["fired late"] > 0 })
 	m.leave(t)
-	if diff := cmp.Diff(map[string]int{"fired a": 1, "fired d": 1, "fired e": 1, "fired late": 1}, b.outputs(t)); diff != "" {
-		t.Errorf("what fired differs (-want +got):\n%s", diff)
-	}
-	if diff := cmp.Diff(map[string]string{"c": "waiting"}, b.contents(t)); diff != "" {
-		t.Errorf("the state differs (-want +got):\n%s", diff)
-	}
+	holds(t, "what fired differs", map[string]int{"fired a": 1, "fired d": 1, "fired e": 1, "fired late": 1}, b.outputs)
+	holds(t, "the state differs", map[string]string{"c": "waiting"}, b.contents)
 }
 
 func testRecreated(t *testing.T, b *bench) {
@@ -150,9 +140,7 @@ func testRecreated(t *testing.T, b *bench) {
 	b.put(t, 0, 10, 10)
 	await(t, "ten more", func() bool { return work.committed() == 310 })
 	m.leave(t)
-	if diff := cmp.Diff(sums(10, 10), b.contents(t)); diff != "" {
-		t.Errorf("state of a topic that is gone has survived (-want +got):\n%s", diff)
-	}
+	holds(t, "state of a topic that is gone has survived", sums(10, 10), b.contents)
 }
 
 func testDamaged(t *testing.T, b *bench) {
@@ -265,7 +253,5 @@ func testTooLarge(t *testing.T, b *bench) {
 	if !errors.Is(told, table.ErrTooLarge) {
 		t.Errorf("putting two megabytes: %v, want ErrTooLarge", told)
 	}
-	if diff := cmp.Diff(map[string]string{"a": "1"}, b.contents(t)); diff != "" {
-		t.Errorf("the state differs (-want +got):\n%s", diff)
-	}
+	holds(t, "the state differs", map[string]string{"a": "1"}, b.contents)
 }

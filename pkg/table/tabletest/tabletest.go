@@ -8,8 +8,6 @@ import (
 	"strconv"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/sluicehq/sluice/pkg/table"
 )
 
@@ -64,16 +62,12 @@ func sums(n, keys int) map[string]string {
 // check compares what stands on the topics with the naive model.
 func (b *bench) check(t *testing.T, n, keys int) {
 	t.Helper()
-	if diff := cmp.Diff(sums(n, keys), b.contents(t)); diff != "" {
-		t.Errorf("the state differs from the model (-want +got):\n%s", diff)
-	}
+	holds(t, "the state differs from the model", sums(n, keys), b.contents)
 	want := map[string]int{}
 	for i := range n {
 		want[strconv.Itoa(i)] = 1
 	}
-	if diff := cmp.Diff(want, b.outputs(t)); diff != "" {
-		t.Errorf("what was emitted differs from what came in (-want +got):\n%s", diff)
-	}
+	holds(t, "what was emitted differs from what came in", want, b.outputs)
 }
 
 func testTogether(t *testing.T, b *bench) {

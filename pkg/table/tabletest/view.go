@@ -208,7 +208,7 @@ func testViewDamaged(t *testing.T, b *bench) {
 // damage turns bits in every file of a store that holds values.
 func damage(t *testing.T, dir string) {
 	t.Helper()
-	files, err := filepath.Glob(filepath.Join(dir, "*", "*.sst"))
+	files, err := filepath.Glob(filepath.Join(dir, "*", "*.[sb][sl][to]*")) // sst and blob
 	if err != nil || len(files) == 0 {
 		t.Fatalf("files with values: %v %v", files, err)
 	}
