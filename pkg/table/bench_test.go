@@ -46,7 +46,7 @@ func localProcessor(tb testing.TB, o StoreOptions, partitions int32) *Processor 
 		tb.Fatal(err)
 	}
 	for n := range partitions {
-		p.ready[n] = &part{number: n, tag: uint32(n)}
+		p.ready[n] = &part{number: n, tag: uint32(n), asOf: time.Now()}
 	}
 	return p
 }
