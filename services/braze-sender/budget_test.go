@@ -79,15 +79,16 @@ func newStrictScene(t *testing.T, sliding bool, dialect string) *scene {
 // share waits until each of the senders has as many of the twelve partitions, of both topics.
 func share(t *testing.T, partitions int, senders ...*running) {
 	t.Helper()
+	const topics = 4 // events, commerce events, differences of profiles, cases
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
 	timeout := time.After(30 * time.Second)
 	for _, r := range senders {
-		for r.gauge(t, "sluice_sender_partitions") != float64(2*partitions) {
+		for r.gauge(t, "sluice_sender_partitions") != float64(topics*partitions) {
 			select {
 			case <-tick.C:
 			case <-timeout:
-				t.Fatalf("a sender has %v partitions, want %d of both topics", r.gauge(t, "sluice_sender_partitions"), partitions)
+				t.Fatalf("a sender has %v partitions, want %d of each topic", r.gauge(t, "sluice_sender_partitions"), partitions)
 			}
 		}
 	}
