@@ -250,6 +250,8 @@ func (t *turn) whom(r *stream.Record, userID string, u *event.User, c *event.Cau
 		return refused("too_large", fmt.Sprintf("an event_id has at most %d bytes, a source %d, a user %d", longestID, longestSource, longestKey))
 	case !utf8.Valid(r.Key) || !utf8.ValidString(userID):
 		return refused("undecodable", "user_id: not UTF-8")
+	case !utf8.ValidString(c.ID) || !utf8.ValidString(c.Source): // they are said again where others read them
+		return refused("undecodable", "event_id or source: not UTF-8")
 	case *u == (event.User{}):
 		return refused("no_user", event.ErrNoUser.Error())
 	case !u.HasKey(r.Key):

@@ -59,6 +59,18 @@ func TestWhatWouldNotFitIntoAnotherRecordIsRefused(t *testing.T) {
 	})
 }
 
+// TestBytesThatAreNoTextArePassedOnToNobody: other programs read what stands on braze.attributes, and are strict.
+func TestBytesThatAreNoTextArePassedOnToNobody(t *testing.T) {
+	onBoth(t, func(t *testing.T, s *scene) {
+		from := func(id, source string) *stream.Record {
+			return s.change(&event.Profile{ID: id, User: event.User{ExternalID: "u"}, Set: []byte(`{"a":1}`), Source: source, OccurredAt: at(1), ReceivedAt: at(1)})
+		}
+		s.produce(from("\xff", "crm"), from("2", "crm\x80"), from("3", "crm"))
+		r := s.start()
+		expect(t, "the law", map[string]int{"refused undecodable": 2, "delivered": 1}, r.law(3))
+	})
+}
+
 // TestTheAddressThatSomebodyIsKnownByIsNotSaidTwice: Braze is told whom an update is about by it.
 func TestTheAddressThatSomebodyIsKnownByIsNotSaidTwice(t *testing.T) {
 	onBoth(t, func(t *testing.T, s *scene) {
