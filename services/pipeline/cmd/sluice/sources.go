@@ -70,8 +70,7 @@ func (a *app) sourcesCheck(file string, asJSON bool) error {
 		Disabled string `json:"disabled,omitzero"`
 	}
 	states, rows := []state{}, [][]string{}
-	for _, s := range sources.All() {
-		st := state{s.Name(), "/v1/hooks/" + s.Name(), s.Disabled()}
+	add := func(st state) {
 		states = append(states, st)
 		word := "ready"
 		if st.Disabled != "" {
@@ -79,11 +78,22 @@ func (a *app) sourcesCheck(file string, asJSON bool) error {
 		}
 		rows = append(rows, []string{st.Source, st.Path, word})
 	}
+	for _, s := range sources.All() {
+		if s.Calls() {
+			add(state{s.Name(), "/v1/hooks/" + s.Name(), s.Disabled()})
+		}
+		if polling := s.Polling(); polling != nil {
+			add(state{s.Name(), polled, polling.Disabled()})
+		}
+	}
 	if asJSON {
 		return a.json(states)
 	}
 	return a.table([]string{"SOURCE", "PATH", "STATE"}, rows)
 }
+
+// polled stands in the place of a path where a source is asked and does not call.
+const polled = "(polled)"
 
 // loadSources reads a file of sources as ingest would, with the secrets of the environment.
 func (a *app) loadSources(file string) (*webhook.Sources, error) {
