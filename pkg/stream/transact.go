@@ -241,7 +241,8 @@ func pause(ctx context.Context, d time.Duration) {
 // handler says so.
 func (t *Transactor) onAssigned(_ context.Context, client *kgo.Client, parts map[string][]int32) {
 	t.moved.Store(true)
-	t.handler.Revoked() // so that nobody resumes them on account of an earlier assignment
+	t.client.Store(client) // it may join before its constructor has returned, and Resume is meant for this one
+	t.handler.Revoked()    // so that nobody resumes them on account of an earlier assignment
 	client.PauseFetchPartitions(parts)
 	member, generation := client.GroupMetadata()
 	t.mu.Lock()
