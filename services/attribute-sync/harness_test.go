@@ -186,6 +186,22 @@ func (r *replica) await(what string, cond func() bool) {
 	}
 }
 
+// gauge is what a gauge says now.
+func (r *replica) gauge(name string) float64 {
+	r.t.Helper()
+	families, err := r.metrics.Gather()
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	for _, f := range families {
+		if f.GetName() == name {
+			return f.GetMetric()[0].GetGauge().GetValue()
+		}
+	}
+	r.t.Fatalf("there is no gauge %s", name)
+	return 0
+}
+
 // counters are the sums of a counter by some of its labels.
 func (r *replica) counters(name string, labels ...string) map[string]int {
 	r.t.Helper()

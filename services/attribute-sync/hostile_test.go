@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/sluicehq/sluice/pkg/event"
 	"github.com/sluicehq/sluice/pkg/outcome"
@@ -88,8 +89,11 @@ func TestTheAddressThatSomebodyIsKnownByIsNotSaidTwice(t *testing.T) {
 func TestWhatWasSaidBeforeADeletionIsTold(t *testing.T) {
 	onBoth(t, func(t *testing.T, s *scene) {
 		deleted := receipt.Receipt{EventID: "erase", Topic: "customer.events", Endpoint: "/users/delete", Outcome: outcome.Outcome{Kind: outcome.Delivered}}
-		s.produce(s.profile("u", "1", 1, `{"tier":"gold"}`), s.receipt("u", deleted))
+		s.config.Sync.Linger = 2 * time.Second
 		r := s.start()
+		s.produce(s.profile("u", "1", 1, `{"tier":"gold"}`))
+		r.await("the change to be taken in", func() bool { return r.gauge("sluice_attributes_held") == 1 })
+		s.produce(s.receipt("u", deleted))
 		expect(t, "the law", map[string]int{"delivered": 1}, r.law(1))
 		expect(t, "told", []string{`u {"tier":"gold"}`}, told(s.updates(1)))
 	})
