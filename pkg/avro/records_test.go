@@ -74,6 +74,31 @@ func updates() record[event.Update] {
 	}
 }
 
+func engagements() record[event.Engagement] {
+	return record[event.Engagement]{
+		schema.BrazeEngagements, avro.AppendEngagement, avro.NewEngagementDecoder, (*event.Engagement).Key,
+		event.Engagement{
+			ID: "0f6c1d2a", User: event.User{ExternalID: "crm-1001", BrazeID: "b-1"}, Type: "users.messages.email.Click", Channel: "email",
+			OccurredAt: time.UnixMilli(5000).UTC(), ReceivedAt: time.UnixMilli(6).UTC(), Workspace: "eu-retail",
+			AppID: "app", CampaignID: "c", CampaignName: "Autumn", MessageVariationID: "mv", CanvasID: "cv", CanvasName: "Welcome", CanvasVariationID: "cvv",
+			CanvasStepID: "step", CanvasStepMessageVariationID: "stepmv", SendID: "send", DispatchID: "dispatch", DeviceID: "device",
+			JSON: []byte(`{"event_type":"users.messages.email.Click","id":"0f6c1d2a"}`),
+		},
+		event.Engagement{ID: "e", Type: "agentconsole.ToolInvocation", OccurredAt: time.UnixMilli(0).UTC(), ReceivedAt: time.UnixMilli(1).UTC(), JSON: []byte(`{}`)},
+	}
+}
+
+func actions() record[event.Action] {
+	return record[event.Action]{
+		schema.BrazeActions, avro.AppendAction, avro.NewActionDecoder, (*event.Action).Key,
+		event.Action{
+			ID: "a-1", User: someone(), Name: "preferences", OccurredAt: time.UnixMilli(5).UTC(), ReceivedAt: time.UnixMilli(6).UTC(),
+			Source: "braze", Workspace: "eu-retail", ContentType: "application/json", JSON: []byte(`{"topics":["news"]}`), Body: []byte("topics=news"),
+		},
+		event.Action{ID: "a", Name: "form", OccurredAt: time.UnixMilli(0).UTC(), ReceivedAt: time.UnixMilli(1).UTC(), Source: "braze"},
+	}
+}
+
 func someone() event.User {
 	return event.User{ExternalID: "crm-1001", BrazeID: "b-1", AliasLabel: "anonymous_id", AliasName: "a-1", Email: "mira@example.com", Phone: "+43166"}
 }
@@ -82,6 +107,8 @@ func TestGoavroReadsEveryRecordWeWrite(t *testing.T) {
 	t.Run("a change to a profile", func(t *testing.T) { heldToGoavro(t, profiles()) })
 	t.Run("a support case", func(t *testing.T) { heldToGoavro(t, supportCases()) })
 	t.Run("an update for Braze", func(t *testing.T) { heldToGoavro(t, updates()) })
+	t.Run("an engagement", func(t *testing.T) { heldToGoavro(t, engagements()) })
+	t.Run("an action", func(t *testing.T) { heldToGoavro(t, actions()) })
 }
 
 // heldToGoavro holds a hand-written codec to the codec of record: goavro reads our bytes and writes the
@@ -150,6 +177,9 @@ func resolves[T any](t *testing.T, r record[T], text string) {
 func FuzzDecodeProfile(f *testing.F) { fuzzDecode(f, profiles()) }
 func FuzzDecodeCase(f *testing.F)    { fuzzDecode(f, supportCases()) }
 func FuzzDecodeUpdate(f *testing.F)  { fuzzDecode(f, updates()) }
+
+func FuzzDecodeEngagement(f *testing.F) { fuzzDecode(f, engagements()) }
+func FuzzDecodeAction(f *testing.F)     { fuzzDecode(f, actions()) }
 
 func fuzzDecode[T any](f *testing.F, r record[T]) {
 	full := r.append(nil, recordID, &r.full)

@@ -31,6 +31,8 @@ const (
 	SupportCases     = "support.cases"
 	BrazeAttributes  = "braze.attributes"
 	BrazeDeliveries  = "braze.deliveries"
+	BrazeEngagements = "braze.engagements"
+	BrazeActions     = "braze.actions"
 )
 
 // Record types that are not named like their topic.
@@ -41,6 +43,9 @@ func DeadLetters(service string) string { return service + ".deadletters" }
 
 // State is the topic of a service's keyed state.
 func State(service string) string { return service + ".state" }
+
+// Retries is the topic of records that a service is to try once more, for one of its destinations.
+func Retries(service string) string { return service + ".retries" }
 
 // PollState is the topic of the checkpoints of those who poll.
 const PollState = "ingest.state.polls"
@@ -77,6 +82,16 @@ var topics = []Topic{
 		Doc: "What became of each record on its way to Braze.",
 	},
 	{
+		Name: BrazeEngagements, RecordType: BrazeEngagements, Retention: 14 * day,
+		WrittenBy: "ingest", ReadBy: "analysts, currents-fanout, crm-writeback",
+		Doc: "What customers did with messages, as Braze reports it through Currents. An event may stand here twice: count distinct ids.",
+	},
+	{
+		Name: BrazeActions, RecordType: BrazeActions, Retention: 7 * day,
+		WrittenBy: "ingest", ReadBy: "crm-writeback, currents-fanout",
+		Doc: "Webhooks of campaigns and Canvases: submitted forms, changed preferences, anything a marketer set up.",
+	},
+	{
 		Name: DeadLetters("ingest"), RecordType: deadLetterType, Retention: 30 * day,
 		WrittenBy: "ingest", ReadBy: "operators",
 		Doc: "Items that a tracking client sent and that cannot become a record.",
@@ -90,6 +105,21 @@ var topics = []Topic{
 		Name: DeadLetters("attribute-sync"), RecordType: deadLetterType, Retention: 30 * day,
 		WrittenBy: "attribute-sync", ReadBy: "operators",
 		Doc: "Changes of profiles and cases that Braze would never take, or that could not be read.",
+	},
+	{
+		Name: DeadLetters("currents-fanout"), RecordType: deadLetterType, Retention: 30 * day,
+		WrittenBy: "currents-fanout", ReadBy: "operators",
+		Doc: "Engagement events that a sink will never take, or that could not be read.",
+	},
+	{
+		Name: Retries("currents-fanout"), Retention: 7 * day,
+		WrittenBy: "sluice deadletters replay", ReadBy: "currents-fanout",
+		Doc: "Dead letters to be tried once more, each for the sink that its header names; as they stood on their own topic.",
+	},
+	{
+		Name: State("currents-fanout"), Compacted: true, Retention: TombstoneRetention,
+		WrittenBy: "sluice sinks", ReadBy: "currents-fanout",
+		Doc: "Which sinks are paused, by whom and since when.",
 	},
 	{
 		Name: State("attribute-sync"), Compacted: true, Retention: TombstoneRetention,
