@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -116,16 +117,34 @@ func Passing(err error) bool {
 
 // waitForTopic waits until the topic's partitions have leaders.
 func (a *Admin) waitForTopic(ctx context.Context, name string) error {
+	return until(ctx, "topic "+name, func() (bool, error) {
+		details, err := a.admin.ListTopics(ctx, name)
+		d := details[name]
+		return err == nil && d.Err == nil && len(d.Partitions) > 0 && allLed(d.Partitions), err
+	})
+}
+
+// waitForConfigs waits until a broker that is asked says what was set.
+func (a *Admin) waitForConfigs(ctx context.Context, name string, configs map[string]string) error {
+	keys := slices.Collect(maps.Keys(configs))
+	return until(ctx, "the new configs of topic "+name, func() (bool, error) {
+		states, err := a.Topics(ctx, keys, name)
+		return err == nil && maps.Equal(states[0].Configs, configs), err
+	})
+}
+
+// until asks again and again whether something has come about that was ordered.
+func until(ctx context.Context, what string, done func() (bool, error)) error {
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		details, err := a.admin.ListTopics(ctx, name)
-		if d := details[name]; err == nil && d.Err == nil && len(d.Partitions) > 0 && allLed(d.Partitions) {
+		ok, err := done()
+		if ok {
 			return nil
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("waiting for topic %s: %w", name, errors.Join(context.Cause(ctx), err))
+			return fmt.Errorf("waiting for %s: %w", what, errors.Join(context.Cause(ctx), err))
 		case <-tick.C:
 		}
 	}
@@ -140,7 +159,8 @@ func allLed(parts kadm.PartitionDetails) bool {
 	return true
 }
 
-// AlterTopic sets configs of a topic, leaving its others as they are.
+// AlterTopic sets configs of a topic, leaving its others as they are, and returns once a broker that is
+// asked says so: it may be another than the one that took the order.
 func (a *Admin) AlterTopic(ctx context.Context, name string, configs map[string]string) error {
 	var alter []kadm.AlterConfig
 	for k, v := range configs {
@@ -155,7 +175,7 @@ func (a *Admin) AlterTopic(ctx context.Context, name string, configs map[string]
 			return fmt.Errorf("altering topic %s: %w %s", name, r.Err, r.ErrMessage)
 		}
 	}
-	return nil
+	return a.waitForConfigs(ctx, name, configs)
 }
 
 // MoveOffset sets the committed offset of a group that has no members, as other tools do: without a
