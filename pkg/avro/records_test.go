@@ -25,14 +25,22 @@ type record[T any] struct {
 	append  func(dst []byte, id int, v *T) []byte
 	decoder func(avro.Source) *avro.Decoder[T]
 	key     func(*T) string
-	full    T // every field set
-	least   T // only what is required
+	keyed   string // the field that repeats the key; user_id when empty
+	full    T      // every field set
+	least   T      // only what is required
+}
+
+func (r *record[T]) keyField() string {
+	if r.keyed != "" {
+		return r.keyed
+	}
+	return "user_id"
 }
 
 func profiles() record[event.Profile] {
 	version := int64(1) << 60
 	return record[event.Profile]{
-		schema.CustomerProfiles, avro.AppendProfile, avro.NewProfileDecoder, func(p *event.Profile) string { return p.User.Key() },
+		schema.CustomerProfiles, avro.AppendProfile, avro.NewProfileDecoder, func(p *event.Profile) string { return p.User.Key() }, "",
 		event.Profile{
 			ID: "p-1", User: someone(), Set: []byte(`{"plan":"gold"}`), Unset: []string{"old", "older"},
 			Add: []byte(`{"tags":["a"]}`), Remove: []byte(`{"tags":["b"]}`), Increment: []byte(`{"visits":1}`),
@@ -46,7 +54,7 @@ func profiles() record[event.Profile] {
 func supportCases() record[event.Case] {
 	rating := int64(4)
 	return record[event.Case]{
-		schema.SupportCases, avro.AppendCase, avro.NewCaseDecoder, func(c *event.Case) string { return c.User.Key() },
+		schema.SupportCases, avro.AppendCase, avro.NewCaseDecoder, func(c *event.Case) string { return c.User.Key() }, "",
 		event.Case{
 			ID: "z-1", User: someone(), CaseID: "35436", Event: event.CaseRated, Severity: event.SeverityUrgent, Rating: &rating, Channel: "email",
 			OccurredAt: time.UnixMilli(5).UTC(), ReceivedAt: time.UnixMilli(6).UTC(), Source: "zendesk", Metadata: []byte(`{"group":"returns"}`),
@@ -57,7 +65,7 @@ func supportCases() record[event.Case] {
 
 func updates() record[event.Update] {
 	return record[event.Update]{
-		schema.BrazeAttributes, avro.AppendUpdate, avro.NewUpdateDecoder, func(u *event.Update) string { return u.User.Key() },
+		schema.BrazeAttributes, avro.AppendUpdate, avro.NewUpdateDecoder, func(u *event.Update) string { return u.User.Key() }, "",
 		event.Update{
 			ID: "u-1", User: someone(), OccurredAt: time.UnixMilli(5).UTC(), DecidedAt: time.UnixMilli(6).UTC(),
 			Attributes: []byte(`{"plan":"gold","old":null}`), Trigger: "support_survey_due", Properties: []byte(`{"case_id":"1"}`), DataPoints: 2,
@@ -76,7 +84,7 @@ func updates() record[event.Update] {
 
 func engagements() record[event.Engagement] {
 	return record[event.Engagement]{
-		schema.BrazeEngagements, avro.AppendEngagement, avro.NewEngagementDecoder, (*event.Engagement).Key,
+		schema.BrazeEngagements, avro.AppendEngagement, avro.NewEngagementDecoder, (*event.Engagement).Key, "",
 		event.Engagement{
 			ID: "0f6c1d2a", User: event.User{ExternalID: "crm-1001", BrazeID: "b-1"}, Type: "users.messages.email.Click", Channel: "email",
 			OccurredAt: time.UnixMilli(5000).UTC(), ReceivedAt: time.UnixMilli(6).UTC(), Workspace: "eu-retail",
@@ -90,12 +98,26 @@ func engagements() record[event.Engagement] {
 
 func actions() record[event.Action] {
 	return record[event.Action]{
-		schema.BrazeActions, avro.AppendAction, avro.NewActionDecoder, (*event.Action).Key,
+		schema.BrazeActions, avro.AppendAction, avro.NewActionDecoder, (*event.Action).Key, "",
 		event.Action{
 			ID: "a-1", User: someone(), Name: "preferences", OccurredAt: time.UnixMilli(5).UTC(), ReceivedAt: time.UnixMilli(6).UTC(),
 			Source: "braze", Workspace: "eu-retail", ContentType: "application/json", JSON: []byte(`{"topics":["news"]}`), Body: []byte("topics=news"),
 		},
 		event.Action{ID: "a", Name: "form", OccurredAt: time.UnixMilli(0).UTC(), ReceivedAt: time.UnixMilli(1).UTC(), Source: "braze"},
+	}
+}
+
+func contents() record[event.Content] {
+	version, width, height := int64(8), int64(1600), int64(900)
+	return record[event.Content]{
+		schema.ContentItems, avro.AppendContent, avro.NewContentDecoder, (*event.Content).Key, "item_key",
+		event.Content{
+			ID: "c-1", Collection: "banners", ItemID: "spring", Locale: "de-AT", Version: &version, OccurredAt: time.UnixMilli(5).UTC(), ReceivedAt: time.UnixMilli(6).UTC(),
+			Source: "contentful", Approved: true, ValidFrom: time.UnixMilli(7).UTC(), ValidUntil: time.UnixMilli(8).UTC(), Tags: []string{"hero", "spring"},
+			Body: []byte(`{"headline":"Spring"}`), Variants: []event.ContentVariant{{Locale: "de", Body: []byte(`{"headline":"Frühling"}`)}},
+			Assets: []event.ContentAsset{{URL: "https://img.example/1.jpg", MediaType: "image/jpeg", Rendition: "thumbnail", Width: &width, Height: &height}, {URL: "u", MediaType: "m"}},
+		},
+		event.Content{Collection: "c", ItemID: "i", Withdraws: true, OccurredAt: time.UnixMilli(0).UTC(), ReceivedAt: time.UnixMilli(1).UTC(), Body: []byte(`{}`)},
 	}
 }
 
@@ -109,6 +131,7 @@ func TestGoavroReadsEveryRecordWeWrite(t *testing.T) {
 	t.Run("an update for Braze", func(t *testing.T) { heldToGoavro(t, updates()) })
 	t.Run("an engagement", func(t *testing.T) { heldToGoavro(t, engagements()) })
 	t.Run("an action", func(t *testing.T) { heldToGoavro(t, actions()) })
+	t.Run("an item of content", func(t *testing.T) { heldToGoavro(t, contents()) })
 }
 
 // heldToGoavro holds a hand-written codec to the codec of record: goavro reads our bytes and writes the
@@ -180,6 +203,7 @@ func FuzzDecodeUpdate(f *testing.F)  { fuzzDecode(f, updates()) }
 
 func FuzzDecodeEngagement(f *testing.F) { fuzzDecode(f, engagements()) }
 func FuzzDecodeAction(f *testing.F)     { fuzzDecode(f, actions()) }
+func FuzzDecodeContent(f *testing.F)    { fuzzDecode(f, contents()) }
 
 func fuzzDecode[T any](f *testing.F, r record[T]) {
 	full := r.append(nil, recordID, &r.full)
@@ -209,7 +233,7 @@ func fuzzDecode[T any](f *testing.F, r record[T]) {
 		if (ourErr == nil) != (theirErr == nil) {
 			t.Fatalf("ours: %v, goavro: %v", ourErr, theirErr)
 		}
-		if ourErr == nil && native.(map[string]any)["user_id"] != userID {
+		if ourErr == nil && native.(map[string]any)[r.keyField()] != userID {
 			t.Fatalf("ours %q, goavro %v", userID, native)
 		}
 	})

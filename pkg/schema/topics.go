@@ -29,6 +29,7 @@ const (
 	CustomerProfiles = "customer.profiles"
 	CommerceEvents   = "commerce.events"
 	SupportCases     = "support.cases"
+	ContentItems     = "content.items"
 	BrazeAttributes  = "braze.attributes"
 	BrazeDeliveries  = "braze.deliveries"
 	BrazeEngagements = "braze.engagements"
@@ -70,6 +71,11 @@ var topics = []Topic{
 		Name: SupportCases, RecordType: SupportCases, Retention: 7 * day, Public: true,
 		WrittenBy: "ingest, upstream producers", ReadBy: "attribute-sync, braze-sender",
 		Doc: "What happened to customers' support cases: opened, escalated, resolved, rated.",
+	},
+	{
+		Name: ContentItems, RecordType: ContentItems, Compacted: true, Retention: TombstoneRetention, Public: true,
+		WrittenBy: "ingest, upstream producers", ReadBy: "content-cacher, braze-sender",
+		Doc: "Approved content: images, banners, rows of feeds, blocks of pages. The newest record of a key stands; a tombstone withdraws it.",
 	},
 	{
 		Name: BrazeAttributes, RecordType: BrazeAttributes, Retention: 3 * day,
