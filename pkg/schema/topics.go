@@ -118,6 +118,11 @@ var topics = []Topic{
 		Doc: "Engagement events that a sink will never take, or that could not be read.",
 	},
 	{
+		Name: DeadLetters("content-cacher"), RecordType: deadLetterType, Retention: 30 * day,
+		WrittenBy: "content-cacher", ReadBy: "operators",
+		Doc: "Records of content that cannot be served. Each replica that reads one keeps one.",
+	},
+	{
 		Name: Retries("currents-fanout"), Retention: 7 * day,
 		WrittenBy: "sluice deadletters replay", ReadBy: "currents-fanout",
 		Doc: "Dead letters to be tried once more, each for the sink that its header names; as they stood on their own topic.",

@@ -1,0 +1,253 @@
+// Package larder keeps the records of a compacted topic on the local disk, so that a process that comes up
+// while Kafka is away has what it had. It can always be restored from the topic, and is thrown away where
+// it is damaged.
+//
+// The offsets stand in the same write as the records, so that the copy is that of one moment, whatever
+// happens. There is no log of its own: the topic is that.
+package larder
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/rs/zerolog"
+)
+
+// Larder is a copy on disk. Its methods may be called from several goroutines.
+type Larder struct {
+	folder    string
+	temporary bool
+	log       zerolog.Logger
+
+	mu      sync.Mutex
+	db      *pebble.DB
+	batch   *pebble.Batch
+	pending int
+	mark    Mark
+}
+
+// Mark says what the copy is one of, and when it was that.
+type Mark struct {
+	Topic   string          `json:"topic"` // id of the topic, which is another after it was made anew
+	Offsets map[int32]int64 `json:"offsets"`
+	At      time.Time       `json:"at"`
+}
+
+// Keys: 'm' alone is the mark, 'r' before a record's key is its value.
+var markKey = []byte{'m'}
+
+const recordSpace = 'r'
+
+// Open opens the copy in a folder, and makes an empty one where there is none or only a damaged one. Without
+// a folder it is a temporary one that Close removes.
+func Open(folder string, log zerolog.Logger) (*Larder, error) {
+	l := &Larder{folder: folder, log: log}
+	if folder == "" {
+		dir, err := os.MkdirTemp("", "sluice-content-")
+		if err != nil {
+			return nil, fmt.Errorf("making a folder for the local copy (STATE_DIR): %w", err)
+		}
+		l.folder, l.temporary = dir, true
+	}
+	l.folder = filepath.Join(l.folder, "copy")
+	err := l.open()
+	if errors.Is(err, pebble.ErrCorruption) || err == nil && !l.readMark() {
+		log.Warn().Err(err).Str("folder", l.folder).Msg("the local copy of the content is damaged, and is made anew")
+		err = l.renew()
+	}
+	if err != nil {
+		return nil, err
+	}
+	return l, nil
+}
+
+func (l *Larder) open() error {
+	if err := os.MkdirAll(l.folder, 0o700); err != nil {
+		return fmt.Errorf("making a folder for the local copy (STATE_DIR): %w", err)
+	}
+	cache := pebble.NewCache(8 << 20)
+	defer cache.Unref()
+	db, err := pebble.Open(l.folder, &pebble.Options{
+		Cache: cache, DisableWAL: true, MemTableSize: 16 << 20,
+		FormatMajorVersion: pebble.FormatNewest, Logger: quiet{l.log},
+	})
+	if err != nil {
+		return fmt.Errorf("opening the local copy (STATE_DIR): %w", err)
+	}
+	l.db, l.batch = db, db.NewBatch()
+	return nil
+}
+
+// readMark reports whether what stands there can be used.
+func (l *Larder) readMark() bool {
+	l.mark = Mark{Offsets: map[int32]int64{}}
+	text, closer, err := l.db.Get(markKey)
+	if errors.Is(err, pebble.ErrNotFound) {
+		return true
+	}
+	if err != nil {
+		return false
+	}
+	defer closer.Close()
+	return json.Unmarshal(text, &l.mark) == nil && l.mark.Offsets != nil
+}
+
+// renew throws everything away.
+func (l *Larder) renew() error {
+	if l.db != nil {
+		if err := errors.Join(l.batch.Close(), l.db.Close()); err != nil {
+			l.log.Warn().Err(err).Msg("closing a local copy that is thrown away")
+		}
+	}
+	l.db, l.pending, l.mark = nil, 0, Mark{Offsets: map[int32]int64{}}
+	if err := os.RemoveAll(l.folder); err != nil {
+		return fmt.Errorf("removing the local copy (STATE_DIR): %w", err)
+	}
+	return l.open()
+}
+
+// Mark says how far the copy goes.
+func (l *Larder) Mark() Mark {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	m := l.mark
+	m.Offsets = make(map[int32]int64, len(l.mark.Offsets))
+	for p, o := range l.mark.Offsets {
+		m.Offsets[p] = o
+	}
+	return m
+}
+
+// Each calls f with every record, until f fails. What it is given is its own only until it returns.
+func (l *Larder) Each(f func(key, value []byte) error) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if err := l.write(); err != nil {
+		return err
+	}
+	it, err := l.db.NewIter(&pebble.IterOptions{LowerBound: []byte{recordSpace}, UpperBound: []byte{recordSpace + 1}})
+	if err != nil {
+		return fmt.Errorf("reading the local copy: %w", err)
+	}
+	for ok := it.First(); ok; ok = it.Next() {
+		value, err := it.ValueAndErr()
+		if err == nil {
+			err = f(it.Key()[1:], value)
+		}
+		if err != nil {
+			return errors.Join(fmt.Errorf("reading the local copy: %w", err), it.Close())
+		}
+	}
+	if err := it.Close(); err != nil {
+		return fmt.Errorf("reading the local copy: %w", err)
+	}
+	return nil
+}
+
+// Restart empties the copy, to be one of a topic from its beginning.
+func (l *Larder) Restart(topic string) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if err := l.renew(); err != nil {
+		return err
+	}
+	l.mark.Topic = topic
+	return nil
+}
+
+// Put keeps a record, or forgets it where value is nil, and remembers that everything before next has been
+// seen of its partition. It is on the disk after a while, or after Flush.
+func (l *Larder) Put(partition int32, next int64, key, value []byte) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	k := append([]byte{recordSpace}, key...)
+	var err error
+	if value == nil {
+		err = l.batch.Delete(k, nil)
+	} else {
+		err = l.batch.Set(k, value, nil)
+	}
+	if err != nil {
+		return fmt.Errorf("writing the local copy: %w", err)
+	}
+	return l.seen(partition, next)
+}
+
+// Seen remembers that everything before next has been seen of a partition, and that the last of it changes
+// nothing.
+func (l *Larder) Seen(partition int32, next int64) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.seen(partition, next)
+}
+
+func (l *Larder) seen(partition int32, next int64) error {
+	l.mark.Offsets[partition] = next
+	l.pending++
+	if l.pending >= 1000 || l.batch.Len() > 4<<20 {
+		return l.write()
+	}
+	return nil
+}
+
+// Heard says that the copy is that of this moment.
+func (l *Larder) Heard(at time.Time) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.mark.At = at
+	return l.write()
+}
+
+// write hands over what has gathered, with how far it goes. The lock is held.
+func (l *Larder) write() error {
+	text, err := json.Marshal(l.mark)
+	if err == nil {
+		err = l.batch.Set(markKey, text, nil)
+	}
+	if err == nil {
+		err = l.batch.Commit(pebble.NoSync)
+	}
+	if err != nil {
+		return fmt.Errorf("writing the local copy: %w", err)
+	}
+	l.batch, l.pending = l.db.NewBatch(), 0
+	return nil
+}
+
+// Flush brings everything to the disk.
+func (l *Larder) Flush() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if err := l.write(); err != nil {
+		return err
+	}
+	if err := l.db.Flush(); err != nil {
+		return fmt.Errorf("writing the local copy: %w", err)
+	}
+	return nil
+}
+
+// Close brings everything to the disk and ends the copy.
+func (l *Larder) Close() error {
+	err := l.Flush()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	err = errors.Join(err, l.batch.Close(), l.db.Close())
+	if l.temporary {
+		err = errors.Join(err, os.RemoveAll(filepath.Dir(l.folder)))
+	}
+	return err
+}
+
+// quiet writes the database's complaints into our log.
+type quiet struct{ log zerolog.Logger }
+
+func (q quiet) Infof(format string, args ...any)  { q.log.Trace().Msgf(format, args...) }
+func (q quiet) Errorf(format string, args ...any) { q.log.Warn().Msgf(format, args...) }
+func (q quiet) Fatalf(format string, args ...any) { q.log.Panic().Msgf(format, args...) }
