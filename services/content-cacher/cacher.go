@@ -125,6 +125,9 @@ func (s *Service) unpack() error {
 		s.shelf.Store(new(shelf.Shelf))
 		return s.copy.Restart("")
 	}
+	if mark.At.IsZero() {
+		return nil // its making was interrupted, and goes on from where it was
+	}
 	s.heardAt.Store(mark.At.UnixMilli())
 	s.log.Info().Int("items", s.shelf.Load().Size().Items).Stringer("age", time.Since(mark.At).Round(time.Second)).
 		Stringer("took", time.Since(began).Round(time.Millisecond)).Msg("the content is read from the local copy")
@@ -183,6 +186,7 @@ func (s *Service) Run(ctx context.Context) error {
 	if s.letters != nil {
 		s.letters.Close()
 	}
+	s.registry.Close()
 	return errors.Join(err, s.copy.Close())
 }
 
@@ -193,8 +197,8 @@ func (s *Service) settleForCopy(ctx context.Context) {
 		return
 	case <-time.After(s.options.Patience):
 	}
-	if s.copy.Mark().Topic == "" {
-		return // there is nothing to serve
+	if s.heardAt.Load() == 0 {
+		return // there is no copy, or one that was never whole
 	}
 	s.ready.Do(func() {
 		s.deaf()

@@ -2,6 +2,7 @@ package contentcacher
 
 import (
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -73,23 +74,26 @@ func (s *Service) list(c echo.Context, rules *Collection, items []shelf.Found, n
 		s.object(c, http.StatusOK, rules.empty)
 		return
 	}
-	var b []byte
-	count, size := 0, 0
-	for count < len(items) && size+len(items[count].Page.Doc()) < s.options.MaxBytes {
-		size += len(items[count].Page.Doc()) + 1
-		count++
-	}
-	b = make([]byte, 0, size+128)
+	size := 0
+	items = slices.DeleteFunc(items, func(f shelf.Found) bool { // what does not fit leaves room for what does
+		n := len(f.Page.Doc()) + 1
+		if size+n > s.options.MaxBytes {
+			return true
+		}
+		size += n
+		return false
+	})
+	b := make([]byte, 0, size+128)
 	b = append(b, `{"ok":true,"default":false,"count":`...)
-	b = strconv.AppendInt(b, int64(count), 10)
+	b = strconv.AppendInt(b, int64(len(items)), 10)
 	b = append(b, `,"items":[`...)
-	for i, f := range items[:count] {
+	for i, f := range items {
 		if i > 0 {
 			b = append(b, ',')
 		}
 		b = append(b, f.Page.Doc()...)
 	}
-	s.many(c, rules, append(b, `]}`...), items[:count], now)
+	s.many(c, rules, append(b, `]}`...), items, now)
 }
 
 // batch answers with items by their ids.

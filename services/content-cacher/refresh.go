@@ -79,6 +79,9 @@ func (s *Service) round(ctx context.Context) error {
 	}
 	s.shelf.Store(target)
 	s.heard()
+	if err := s.copy.Heard(time.Now()); err != nil {
+		return err
+	}
 	s.caughtUp()
 	for p, next := range s.copy.Mark().Offsets {
 		from[p] = max(from[p], next)

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/rs/zerolog"
 )
 
@@ -24,6 +25,7 @@ type Larder struct {
 	folder    string
 	temporary bool
 	log       zerolog.Logger
+	lock      *pebble.Lock // on the folder around it
 
 	mu      sync.Mutex
 	db      *pebble.DB
@@ -55,14 +57,21 @@ func Open(folder string, log zerolog.Logger) (*Larder, error) {
 		}
 		l.folder, l.temporary = dir, true
 	}
-	l.folder = filepath.Join(l.folder, "copy")
-	err := l.open()
-	if errors.Is(err, pebble.ErrCorruption) || err == nil && !l.readMark() {
-		log.Warn().Err(err).Str("folder", l.folder).Msg("the local copy of the content is damaged, and is made anew")
-		err = l.renew()
+	if err := os.MkdirAll(l.folder, 0o700); err != nil {
+		return nil, fmt.Errorf("making a folder for the local copy (STATE_DIR): %w", err)
 	}
-	if err != nil {
-		return nil, err
+	var err error
+	if l.lock, err = pebble.LockDirectory(l.folder, vfs.Default); err != nil {
+		return nil, fmt.Errorf("opening the local copy in %s, which one process may have open at a time (STATE_DIR): %w", l.folder, err)
+	}
+	l.folder = filepath.Join(l.folder, "copy")
+	if err = l.open(); err == nil && l.readMark() {
+		return l, nil
+	}
+	// Whatever is wrong with it: what is in there can be had again.
+	log.Warn().Err(err).Str("folder", l.folder).Msg("the local copy of the content cannot be read, and is made anew")
+	if err = l.renew(); err != nil {
+		return nil, errors.Join(err, l.lock.Close())
 	}
 	return l, nil
 }
@@ -238,7 +247,7 @@ func (l *Larder) Close() error {
 	err := l.Flush()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	err = errors.Join(err, l.batch.Close(), l.db.Close())
+	err = errors.Join(err, l.batch.Close(), l.db.Close(), l.lock.Close())
 	if l.temporary {
 		err = errors.Join(err, os.RemoveAll(filepath.Dir(l.folder)))
 	}
