@@ -56,7 +56,7 @@ func (rq *request) send(ctx context.Context, i int) {
 		sl.verdict.Store(uint32(rejected))
 		return
 	}
-	w := rq.service.window
+	w := rq.window
 	if id := it.id(); id == "" {
 		it.setID(rq.freshID())
 	} else if !w.claim(w.fingerprint(rq.salt(it), id), rq.received, sl) {
@@ -79,7 +79,7 @@ func (rq *request) send(ctx context.Context, i int) {
 // salt is that of the source whose id the item has. Each topic but that of events has ids of its own: a shop
 // that reports an order as an event too may well give both the order's number.
 func (rq *request) salt(it *item) fingerprint {
-	w, salt := rq.service.window, rq.holder.salt
+	w, salt := rq.window, rq.holder.salt
 	if it.fate == deadLetter { // what is sent again may become a record
 		return w.fingerprint(salt, schema.DeadLetters(Name))
 	}
@@ -88,6 +88,9 @@ func (rq *request) salt(it *item) fingerprint {
 	}
 	if t := rq.service.topicFor(it); t != &rq.service.events {
 		salt = w.fingerprint(salt, t.name)
+	}
+	if it.action != nil {
+		salt = w.fingerprint(salt, it.action.Name)
 	}
 	return salt
 }
@@ -131,7 +134,7 @@ var (
 // body if the request gives up on it. It fails for an amount of money that is none, which nothing that
 // was checked has.
 func (rq *request) encode(it *item, sl *slot) (err error) {
-	topic, user := rq.service.topicFor(it), it.user()
+	topic := rq.service.topicFor(it)
 	source := rq.speaker(it)
 	at := len(rq.slab)
 	switch {
@@ -149,13 +152,19 @@ func (rq *request) encode(it *item, sl *slot) (err error) {
 		c := it.support
 		c.ReceivedAt, c.OccurredAt = rq.received, rq.when(c.OccurredAt)
 		rq.slab = avro.AppendCase(rq.slab, topic.id, c)
+	case it.engagement != nil: // which Braze's clock has timed
+		rq.slab = avro.AppendEngagement(rq.slab, topic.id, it.engagement)
+	case it.action != nil:
+		a := it.action
+		a.ReceivedAt, a.OccurredAt = rq.received, rq.when(a.OccurredAt)
+		rq.slab = avro.AppendAction(rq.slab, topic.id, a)
 	default:
 		e := &it.event
 		e.ReceivedAt, e.OccurredAt = rq.received, rq.when(e.OccurredAt)
 		rq.slab = avro.AppendEvent(rq.slab, topic.id, e)
 	}
 	value := len(rq.slab)
-	rq.slab = user.AppendKey(rq.slab)
+	rq.slab = it.appendKey(rq.slab)
 	key := len(rq.slab)
 	rq.slab = append(rq.slab, it.id()...)
 

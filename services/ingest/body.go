@@ -1,6 +1,7 @@
 package ingest
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"net"
@@ -13,7 +14,12 @@ import (
 
 // readBody reads the body whole, within bounds that hold before a byte of it is read.
 func (rq *request) readBody(r *http.Request) error {
-	limit := rq.service.options.MaxBody
+	return rq.readBodyWithin(r, rq.service.options.MaxBody)
+}
+
+// readBodyWithin reads a body of at most limit bytes, compressed or not. Where it is compressed and broken, what
+// came is left in rq.packed.
+func (rq *request) readBodyWithin(r *http.Request, limit int) error {
 	if r.ContentLength > int64(limit) {
 		return errTooLarge(limit)
 	}
@@ -21,7 +27,7 @@ func (rq *request) readBody(r *http.Request) error {
 	case "", "identity":
 		return rq.readAll(r.Body, int(r.ContentLength), limit, errCutOff)
 	case "gzip", "x-gzip":
-		return rq.readGzip(r.Body, limit)
+		return rq.readGzip(r, limit)
 	}
 	return errEncoding
 }
@@ -41,7 +47,7 @@ func (rq *request) readAll(from io.Reader, declared, limit int, broken error) er
 			return errTooLarge(limit)
 		}
 		end := min(len(rq.body)+room, limit+1)
-		if !rq.makeHeld(int64(end)) {
+		if !rq.makeHeld(int64(end + len(rq.packed))) {
 			return errBusy
 		}
 		rq.body = slices.Grow(rq.body, end-len(rq.body))
@@ -71,14 +77,19 @@ func isTimeout(err error) bool {
 
 var gunzips = sync.Pool{New: func() any { return new(gzip.Reader) }}
 
-func (rq *request) readGzip(body io.Reader, limit int) error {
+// readGzip reads what came before it unpacks anything: it is needed whole where it turns out not to be what it
+// says.
+func (rq *request) readGzip(r *http.Request, limit int) error {
+	if err := rq.readAll(r.Body, int(r.ContentLength), limit, errCutOff); err != nil {
+		return err
+	}
+	if len(rq.body) == 0 {
+		return nil
+	}
+	rq.packed, rq.body = rq.body, rq.packed[:0]
 	z := gunzips.Get().(*gzip.Reader)
 	defer gunzips.Put(z)
-	switch err := z.Reset(io.LimitReader(body, int64(limit))); {
-	case err == nil:
-	case isTimeout(err):
-		return errSlow
-	default:
+	if z.Reset(bytes.NewReader(rq.packed)) != nil {
 		return errGzip
 	}
 	return rq.readAll(z, 0, limit, errGzip)

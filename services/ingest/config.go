@@ -50,8 +50,17 @@ type Options struct {
 	DedupEntries int           `yaml:"dedup_entries" env:"INGEST_DEDUP_ENTRIES" default:"1000000" min:"0" max:"100000000" doc:"ids remembered by each replica, about 60 bytes each; 0 remembers none"`
 	DedupWindow  time.Duration `yaml:"dedup_window" env:"DEDUP_WINDOW" default:"24h" min:"0s" max:"168h" doc:"how long an id is remembered at most"`
 
+	// CurrentsTokens are what Braze's connectors prove themselves with. Without any the path answers 503: a
+	// connector that is told 401 or 404 is switched off.
+	CurrentsTokens Tokens `yaml:"currents_tokens" env:"BRAZE_CURRENTS_TOKENS" doc:"bearer tokens that Currents' custom HTTP connector may send to POST /v1/braze/currents, a comma list or one on each line; several while one is replaced"`
+	// CurrentsMaxBody must let a hundred large events through, and a single one of 900 KB in any case.
+	CurrentsMaxBody int `yaml:"currents_max_body" env:"BRAZE_CURRENTS_MAX_BODY" default:"20000000" min:"1000000" max:"100000000" doc:"largest batch of Currents in bytes, compressed or not; Braze sends in parts what is larger"`
+	// CurrentsDedupEntries bridge the time between a batch that was answered 503 and its repeat, no more: an
+	// event may come twice days apart, and is found behind the topic.
+	CurrentsDedupEntries int `yaml:"currents_dedup_entries" env:"BRAZE_CURRENTS_DEDUP_ENTRIES" default:"250000" min:"0" max:"100000000" doc:"ids of Currents' events remembered by each replica, about 60 bytes each; 0 remembers none"`
+
 	// SourcesFile says how to verify and to translate what vendors send to POST /v1/hooks/{source}.
-	SourcesFile string `yaml:"sources_file" env:"SOURCES_FILE" doc:"YAML file of the sources of webhooks; a built-in one with shopify, stripe and zendesk when empty"`
+	SourcesFile string `yaml:"sources_file" env:"SOURCES_FILE" doc:"YAML file of the sources of webhooks, and of actions; a built-in one with shopify, stripe and zendesk when empty"`
 
 	// CORSOrigins concern the tracking API alone: a browser has no business with the rest.
 	CORSOrigins []string `yaml:"cors_origins" env:"INGEST_CORS_ORIGINS" default:"*" doc:"web origins whose pages may use the tracking API, such as https://shop.example.com; * for all"`
@@ -59,7 +68,7 @@ type Options struct {
 
 // Validate reports what the tags cannot.
 func (o Options) Validate() error {
-	problems := o.Keys.problems()
+	problems := append(o.Keys.problems(), o.CurrentsTokens.problems()...)
 	if _, _, err := net.SplitHostPort(o.Addr); err != nil {
 		problems = append(problems, config.Problem{Field: "addr", Value: o.Addr, Allowed: "host:port or :port"})
 	}
@@ -79,7 +88,7 @@ func (o Options) opensToAll() bool {
 	host, _, err := net.SplitHostPort(o.Addr)
 	ip := net.ParseIP(host)
 	local := err == nil && (host == "localhost" || ip != nil && ip.IsLoopback())
-	return !local && o.takesWellKnownKey()
+	return !local && (o.takesWellKnownKey() || slices.Contains(o.CurrentsTokens, wellKnownKey))
 }
 
 func (o Options) takesWellKnownKey() bool {

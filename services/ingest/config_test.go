@@ -29,7 +29,11 @@ func TestConfigIsReadFromTheEnvironment(t *testing.T) {
 	if err := os.WriteFile(keys, []byte("- {name: shop, key: s3cret}\n- {name: crm, key: 0ther, sources: [salesforce]}\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	c, report, err := load("INGEST_KEYS_FILE="+keys, "INGEST_RATE=1000/s", "INGEST_CORS_ORIGINS=https://a.example.com,https://b.example.com")
+	tokens := filepath.Join(t.TempDir(), "tokens")
+	if err := os.WriteFile(tokens, []byte("t0p-s3cret\r\nold.t0p-s3cret\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c, report, err := load("INGEST_KEYS_FILE="+keys, "BRAZE_CURRENTS_TOKENS_FILE="+tokens, "INGEST_RATE=1000/s", "INGEST_CORS_ORIGINS=https://a.example.com,https://b.example.com")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -39,6 +43,7 @@ func TestConfigIsReadFromTheEnvironment(t *testing.T) {
 		Rate: quota.Rate{Count: 1000, Per: time.Second}, MaxBody: 5_000_000, MaxHeld: 256 << 20,
 		DeliveryTimeout: 4 * time.Second, Linger: time.Millisecond, ReadTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute, DrainPause: 500 * time.Millisecond,
 		DedupEntries: 1_000_000, DedupWindow: 24 * time.Hour, CORSOrigins: []string{"https://a.example.com", "https://b.example.com"},
+		CurrentsTokens: Tokens{"t0p-s3cret", "old.t0p-s3cret"}, CurrentsMaxBody: 20_000_000, CurrentsDedupEntries: 250_000,
 	}
 	if diff := cmp.Diff(want, c.Ingest, reveal); diff != "" {
 		t.Errorf("options (-want +got):\n%s", diff)
@@ -54,6 +59,8 @@ func TestConfigSaysWhatIsWrong(t *testing.T) {
 		{"a key without a name", "INGEST_KEYS=:s3cret", "ingest.keys[0].name"},
 		{"the same key twice", "INGEST_KEYS=a:s3cret,b:s3cret", "ingest.keys[1].key"},
 		{"keys that cannot be read", "INGEST_KEYS=a:s3cret:c:d", "ingest.keys"},
+		{"a token that no header can carry", "BRAZE_CURRENTS_TOKENS=good,my s3cret", "ingest.currents_tokens[1]"},
+		{"a limit that a large event exceeds", "BRAZE_CURRENTS_MAX_BODY=500000", "ingest.currents_max_body"},
 		{"an address without port", "INGEST_ADDR=localhost", "ingest.addr"},
 		{"a rate that is none", "INGEST_RATE=fast", "ingest.rate"},
 		{"an origin that is none", "INGEST_CORS_ORIGINS=shop.example.com", "ingest.cors_origins"},
@@ -96,7 +103,7 @@ func TestREADMEHasTheConfigurationTable(t *testing.T) {
 	}
 }
 
-// TestREADMECommandsWork runs every curl of the README against a front door.
+// TestREADMECommandsWork runs every curl of the README and of BRAZE.md against a front door.
 func TestREADMECommandsWork(t *testing.T) {
 	if _, err := exec.LookPath("curl"); err != nil {
 		if os.Getenv("CI") == "true" {
@@ -104,13 +111,17 @@ func TestREADMECommandsWork(t *testing.T) {
 		}
 		t.Skipf("NOT RUN, NEEDS CURL: %v", err)
 	}
-	readme, err := os.ReadFile("README.md")
-	if err != nil {
-		t.Fatal(err)
+	var pages string
+	for _, page := range []string{"README.md", "BRAZE.md"} {
+		text, err := os.ReadFile(page) //nolint:gosec // of this folder
+		if err != nil {
+			t.Fatal(err)
+		}
+		pages += string(text)
 	}
 	h := openHouse(t, kafkaAt(startBroker(t, embedded.Config{}).Addr()), func(o *Options) { o.Keys = Keys{{Name: "default", Key: "dev"}} })
 	ran := 0
-	for _, block := range strings.Split(string(readme), "```sh\n")[1:] {
+	for _, block := range strings.Split(pages, "```sh\n")[1:] {
 		command, _, _ := strings.Cut(block, "```")
 		if !strings.HasPrefix(command, "curl ") {
 			continue
@@ -118,11 +129,11 @@ func TestREADMECommandsWork(t *testing.T) {
 		ran++
 		command = strings.ReplaceAll(command, "http://localhost:8080", h.url)
 		out, err := exec.CommandContext(t.Context(), "sh", "-c", strings.Replace(command, "curl ", "curl -sS --fail-with-body ", 1)).CombinedOutput()
-		if err != nil || !strings.Contains(string(out), `"accepted":1`) && string(out) != `{"success":true}` {
+		if err != nil || !strings.Contains(string(out), `"accepted":1`) && !strings.Contains(string(out), `{"status":"accepted"`) && string(out) != `{"success":true}` {
 			t.Errorf("%s\n%v\n%s", command, err, out)
 		}
 	}
-	if ran != 6 {
+	if ran != 8 {
 		t.Errorf("%d commands were found", ran)
 	}
 	commerce := h.read(t, schema.CommerceEvents)
@@ -133,5 +144,9 @@ func TestREADMECommandsWork(t *testing.T) {
 	if len(cases) != 1 || decode(t, schema.SupportCases, cases[0].Value)["source"] != "desk" {
 		t.Errorf("of cases there are %d records", len(cases))
 	}
-	checkLaw(t, h.process.Metrics, 8, len(h.read(t, toEvents))+len(h.read(t, toProfiles))+len(commerce)+len(cases))
+	engagements, actions := h.read(t, schema.BrazeEngagements), h.read(t, schema.BrazeActions)
+	if len(engagements) != 1 || len(actions) != 1 {
+		t.Errorf("of engagements there are %d records, of actions %d", len(engagements), len(actions))
+	}
+	checkLaw(t, h.process.Metrics, 10, len(h.read(t, toEvents))+len(h.read(t, toProfiles))+len(commerce)+len(cases)+len(engagements)+len(actions))
 }

@@ -3,6 +3,8 @@ package ingest
 import (
 	"bytes"
 	"encoding/json"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"testing"
@@ -50,12 +52,23 @@ func TestRecordsAreGolden(t *testing.T) {
 		{"commerce", schema.CommerceEvents, "commerce", anOrder},
 		{"profile", schema.CustomerProfiles, "profiles", aChange},
 		{"case", schema.SupportCases, "cases", aCase},
+		{"engagement", schema.BrazeEngagements, "currents", batchOf(aClick)},
+		{"engagement_of_nobody", schema.BrazeEngagements, "currents", `{"events":[{"event_type":"agentconsole.ToolInvocation","id":"0d0c","time":1700000000,"user":{},"properties":{"n":9007199254740993}}]}`},
+		{"action", schema.BrazeActions, "actions", writeBack},
+		{"action_of_nobody", schema.BrazeActions, "actions", "said=äöü\xff"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			d := newDoor(nil)
-			rq := &request{service: d.Service, holder: d.ring[0], received: arrival, body: []byte(c.body)}
+			d := brazeDoor(t, "", nil)
+			rq := &request{service: d.Service, window: d.window, holder: d.ring[0], received: arrival, body: []byte(c.body)}
 			var err error
 			switch c.kind {
+			case "currents":
+				rq.holder = d.currents.holder
+				err = rq.readBatch("eu-retail")
+			case "actions":
+				r := httptest.NewRequest(http.MethodPost, "/v1/braze/webhooks/crm-writeback?ws=eu-retail", nil)
+				r.Header.Set("Content-Type", "text/plain; charset=utf-8")
+				rq.readAction("crm-writeback", d.sources.Action("crm-writeback"), r)
 			case "events":
 				err = rq.parse(parseEvents)
 			case "commerce":

@@ -14,6 +14,10 @@
 // Webhooks of vendors begin with postHook (hooks.go): package webhook finds out who sends and what it
 // means, and what it makes of a body goes through the parsers above like anybody's.
 //
+// What Braze itself tells comes in two ways: batches of Currents begin with postCurrents (currents.go) and are
+// read by package currents, webhooks of campaigns with postAction (actions.go). Braze sends neither again once it
+// has heard a yes, nor after most noes, so that whatever cannot become a record becomes a dead letter.
+//
 // Messages of tracking clients take a turn behind parsing: parseMessages and translate make events and
 // profile changes of them (message.go, translate.go), and what cannot become either is kept as a dead
 // letter, since such clients do not learn of single items.
@@ -48,21 +52,25 @@ const Name = "ingest"
 
 // Service is the front door.
 type Service struct {
-	options  Options
-	producer Producer
-	letters  Letters
-	events   topic
-	profiles topic
-	commerce topic
-	cases    topic
-	log      zerolog.Logger
+	options     Options
+	producer    Producer
+	letters     Letters
+	events      topic
+	profiles    topic
+	commerce    topic
+	cases       topic
+	engagements topic
+	actions     topic
+	log         zerolog.Logger
 
-	hooks   map[string]*hook            // sources of webhooks, and those that are polled, by name
-	poll    func(context.Context) error // asks the latter until the context ends; nil where there are none
-	window  *window
-	ring    ring
-	metrics *metrics
-	held    atomic.Int64 // bytes of bodies
+	sources  *webhook.Sources
+	hooks    map[string]*hook            // sources of webhooks, and those that are polled, by name
+	poll     func(context.Context) error // asks the latter until the context ends; nil where there are none
+	currents *currentsDoor
+	window   *window
+	ring     ring
+	metrics  *metrics
+	held     atomic.Int64 // bytes of bodies
 
 	server   *http.Server
 	listener net.Listener
@@ -86,8 +94,8 @@ type Deps struct {
 	Producer Producer
 	Letters  Letters
 	Kafka    stream.Config    // for the names of topics
-	IDs      topics.IDs       // of the schemas of customer.events, customer.profiles, commerce.events and support.cases
-	Sources  *webhook.Sources // of webhooks; nil for none
+	IDs      topics.IDs       // of the schemas of all topics that it writes to
+	Sources  *webhook.Sources // of webhooks, and what is known of actions; nil for none
 	Metrics  prometheus.Registerer
 	Log      zerolog.Logger
 }
@@ -96,16 +104,20 @@ type Deps struct {
 func New(o Options, d Deps) *Service {
 	s := &Service{
 		options: o, producer: d.Producer, letters: d.Letters, log: d.Log,
-		events:   topic{d.Kafka.Topic(schema.CustomerEvents), d.IDs[schema.CustomerEvents]},
-		profiles: topic{d.Kafka.Topic(schema.CustomerProfiles), d.IDs[schema.CustomerProfiles]},
-		commerce: topic{d.Kafka.Topic(schema.CommerceEvents), d.IDs[schema.CommerceEvents]},
-		cases:    topic{d.Kafka.Topic(schema.SupportCases), d.IDs[schema.SupportCases]},
-		window:   newWindow(o.DedupEntries, o.DedupWindow),
-		close:    func(context.Context) error { return nil },
+		events:      topic{d.Kafka.Topic(schema.CustomerEvents), d.IDs[schema.CustomerEvents]},
+		profiles:    topic{d.Kafka.Topic(schema.CustomerProfiles), d.IDs[schema.CustomerProfiles]},
+		commerce:    topic{d.Kafka.Topic(schema.CommerceEvents), d.IDs[schema.CommerceEvents]},
+		cases:       topic{d.Kafka.Topic(schema.SupportCases), d.IDs[schema.SupportCases]},
+		engagements: topic{d.Kafka.Topic(schema.BrazeEngagements), d.IDs[schema.BrazeEngagements]},
+		actions:     topic{d.Kafka.Topic(schema.BrazeActions), d.IDs[schema.BrazeActions]},
+		sources:     d.Sources,
+		window:      newWindow(o.DedupEntries, o.DedupWindow),
+		close:       func(context.Context) error { return nil },
 	}
 	s.metrics = newMetrics(d.Metrics, s.window, func() float64 { return float64(s.held.Load()) })
 	s.ring = newRing(o.Keys, o.opensToAll(), o.Rate, s.window, s.metrics)
 	s.newHooks(d.Sources)
+	s.currents = s.newCurrents(d.Metrics)
 	return s
 }
 
@@ -133,7 +145,7 @@ func open(ctx context.Context, c Config, p *daemon.Process) (*Service, error) {
 		return nil, err
 	}
 	letters := schema.DeadLetters(Name)
-	ids, err := topics.Prepare(ctx, c.Kafka, client, schema.CustomerEvents, schema.CustomerProfiles, schema.CommerceEvents, schema.SupportCases, letters, schema.PollState)
+	ids, err := topics.Prepare(ctx, c.Kafka, client, schema.CustomerEvents, schema.CustomerProfiles, schema.CommerceEvents, schema.SupportCases, schema.BrazeEngagements, schema.BrazeActions, letters, schema.PollState)
 	if err != nil {
 		return nil, fmt.Errorf("preparing topics: %w", err)
 	}
@@ -167,7 +179,7 @@ func open(ctx context.Context, c Config, p *daemon.Process) (*Service, error) {
 	if err := s.listen(ctx, p.DrainTimeout); err != nil {
 		return nil, errors.Join(err, s.close(ctx))
 	}
-	p.Health.Register("kafka", producer.Ping)
+	p.Health.Register("kafka", s.ready(producer.Ping))
 	if c.Ingest.opensToAll() {
 		s.log.Warn().Str("addr", s.Addr()).Msg(`the key "dev", which everybody knows, opens this door to others; make one with: openssl rand -hex 16`)
 	}

@@ -11,19 +11,27 @@ func (s *Service) topicFor(it *item) *topic {
 		return &s.commerce
 	case it.support != nil:
 		return &s.cases
+	case it.engagement != nil:
+		return &s.engagements
+	case it.action != nil:
+		return &s.actions
 	}
 	return &s.events
 }
 
 // common are the places of what every kind of item has.
 func (it *item) common() (id, source *string, user *event.User) {
-	switch p, c, k := it.profile, it.commerce, it.support; {
+	switch p, c, k, e, a := it.profile, it.commerce, it.support, it.engagement, it.action; {
 	case p != nil:
 		return &p.ID, &p.Source, &p.User
 	case c != nil:
 		return &c.ID, &c.Source, &c.User
 	case k != nil:
 		return &k.ID, &k.Source, &k.User
+	case e != nil:
+		return &e.ID, &it.event.Source, &e.User // the record has no place for it
+	case a != nil:
+		return &a.ID, &a.Source, &a.User
 	}
 	return &it.event.ID, &it.event.Source, &it.event.User
 }
@@ -49,4 +57,20 @@ func (it *item) source() *string {
 func (it *item) user() *event.User {
 	_, _, user := it.common()
 	return user
+}
+
+// appendKey appends the Kafka key of the item's record: the user's, or one of the item's own where it may be
+// about nobody.
+func (it *item) appendKey(dst []byte) []byte {
+	before := len(dst)
+	if dst = it.user().AppendKey(dst); len(dst) > before {
+		return dst
+	}
+	switch {
+	case it.engagement != nil:
+		return append(dst, it.engagement.Key()...)
+	case it.action != nil:
+		return append(dst, it.action.Key()...)
+	}
+	return dst
 }

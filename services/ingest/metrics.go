@@ -17,11 +17,14 @@ const (
 	routeProfiles
 	routeCases
 	routePolls
+	routeCurrents
+	routeActions
 )
 
 var routeNames = [...]string{
 	routeEvents: "events", routeSegment: "segment", routeCommerce: "commerce", routeHooks: "hooks", routeErase: "erase",
 	routeProfiles: "profiles", routeCases: "cases", routePolls: "polls",
+	routeCurrents: "currents", routeActions: "actions",
 }
 
 // metrics are what the service counts. For every route and source:

@@ -20,15 +20,17 @@ const (
 
 // item is one thing that a request asks for, on its way from bytes to a record.
 type item struct {
-	event    event.Event
-	profile  *event.Profile  // instead of the event, if it is not nil
-	commerce *event.Commerce // likewise
-	support  *event.Case     // likewise
-	fate     fate
-	problem  problem
-	why      string // it is skipped
-	start    int    // where its bytes begin in the body
-	end      int
+	event      event.Event
+	profile    *event.Profile    // instead of the event, if it is not nil
+	commerce   *event.Commerce   // likewise
+	support    *event.Case       // likewise
+	engagement *event.Engagement // likewise
+	action     *event.Action     // likewise
+	fate       fate
+	problem    problem
+	why        string // it is skipped
+	start      int    // where its bytes begin in the body
+	end        int
 }
 
 // refuse records what is wrong with an item. Only the first thing counts.

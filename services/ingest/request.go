@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/sluicehq/sluice/pkg/event"
 	"github.com/sluicehq/sluice/pkg/stream"
 )
 
@@ -14,20 +15,24 @@ import (
 // gave up waiting is left to the garbage collector instead.
 type request struct {
 	service  *Service
+	window   *window // that remembers its ids
 	holder   *holder
 	counts   *counts
 	received time.Time
 	path     string // as the client asked for it
 	trace    []byte // the traceparent header, if it is valid
 
-	body     []byte // read so far
-	held     int64  // bytes that count as held
-	scan     scanner
-	envelope envelope // of the tracking API
-	inner    scanner  // for what translating looks at again
-	items    []item
-	tracking bool            // the client does not learn of single items
-	kept     []stream.Header // of the request, for its dead letters
+	body        []byte // read so far
+	packed      []byte // the body as it came, where that was compressed
+	held        int64  // bytes that count as held
+	scan        scanner
+	envelope    envelope // of the tracking API
+	inner       scanner  // for what translating looks at again
+	items       []item
+	engagements []event.Engagement // of items
+	tracking    bool               // the client does not learn of single items
+	buries      bool               // what Kafka would never take becomes a dead letter
+	kept        []stream.Header    // of the request, for its dead letters
 
 	slots   []slot
 	slab    []byte          // values, keys and ids of the records
@@ -43,6 +48,7 @@ type request struct {
 type slot struct {
 	record  stream.Record
 	request *request
+	index   int // of the item
 	claim   claim
 	verdict atomic.Uint32
 	done    func(*stream.Record, error) // slot.settled, bound once
@@ -58,17 +64,17 @@ var requests = sync.Pool{New: func() any { return &request{done: make(chan struc
 
 func (s *Service) newRequest() *request {
 	rq := requests.Get().(*request)
-	rq.service, rq.received = s, time.Now()
+	rq.service, rq.window, rq.received = s, s.window, time.Now()
 	return rq
 }
 
 // release gives the request's memory back. Nothing that it lent may be in use any more.
 func (rq *request) release() {
-	if cap(rq.body) > keepBytes || cap(rq.slab) > 2*keepBytes || cap(rq.items) > 2*keepItems || cap(rq.envelope.messages) > 2*keepItems || cap(rq.out) > keepBytes || rq.scan.pool.size() > 2*keepItems {
+	if cap(rq.body) > keepBytes || cap(rq.packed) > keepBytes || cap(rq.engagements) > 2*keepItems || cap(rq.slab) > 2*keepBytes || cap(rq.items) > 2*keepItems || cap(rq.envelope.messages) > 2*keepItems || cap(rq.out) > keepBytes || rq.scan.pool.size() > 2*keepItems {
 		return
 	}
-	rq.service, rq.holder, rq.counts, rq.trace, rq.kept, rq.tracking = nil, nil, nil, nil, nil, false
-	rq.body, rq.items, rq.out = rq.body[:0], rq.items[:0], rq.out[:0]
+	rq.service, rq.window, rq.holder, rq.counts, rq.trace, rq.kept, rq.tracking, rq.buries = nil, nil, nil, nil, nil, nil, false, false
+	rq.body, rq.packed, rq.items, rq.out = rq.body[:0], rq.packed[:0], rq.items[:0], rq.out[:0]
 	requests.Put(rq)
 }
 
@@ -79,7 +85,7 @@ func (rq *request) makeSlots() {
 		rq.slots = make([]slot, n, n+n/4)
 		all := rq.slots[:cap(rq.slots)]
 		for i := range all {
-			all[i].request = rq
+			all[i].request, all[i].index = rq, i
 			all[i].done = all[i].settled
 		}
 	}
@@ -130,11 +136,27 @@ func (sl *slot) settled(_ *stream.Record, err error) {
 	switch {
 	case err == nil:
 		sl.finish(accepted, true)
+	case stream.Permanent(err) && sl.request.buries:
+		go sl.bury() // not from within the client's own callback, which must not be kept waiting
 	case stream.Permanent(err) && !sl.request.tracking: // else nobody would learn of it
 		sl.finish(rejected, false)
 	default:
 		sl.finish(unavailable, false)
 	}
+}
+
+// bury keeps the bytes of an item that Kafka would never take. It works on a copy: the request may have given
+// up waiting, and be reading its items.
+func (sl *slot) bury() {
+	rq := sl.request
+	ctx, cancel := context.WithTimeout(context.Background(), rq.service.options.DeliveryTimeout)
+	it := rq.items[sl.index]
+	it.fate, it.problem = deadLetter, problem{why: refusedByKafka}
+	it.lighten()
+	rq.service.letters.Write(ctx, rq.letter(&it), func(err error) {
+		cancel()
+		sl.buried(err)
+	})
 }
 
 // buried is called once a dead letter is durable, or certain never to be.
@@ -151,7 +173,7 @@ func (sl *slot) finish(v verdict, durable bool) {
 	if v == unavailable {
 		sl.request.failed.Store(true)
 	}
-	sl.request.service.window.settle(sl.claim, durable, v)
+	sl.request.window.settle(sl.claim, durable, v)
 	sl.decide(v)
 }
 

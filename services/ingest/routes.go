@@ -25,6 +25,7 @@ func (s *Service) Handler() http.Handler {
 	e.DELETE("/v1/users/:external_id", s.around(routeErase, s.deleteUser))
 	s.segmentRoutes(e)
 	s.hookRoutes(e)
+	s.brazeRoutes(e)
 	return e
 }
 

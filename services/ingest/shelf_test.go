@@ -104,6 +104,7 @@ func testOptions() Options {
 		MaxBody: 5_000_000, MaxHeld: 64 << 20, DeliveryTimeout: 5 * time.Second,
 		ReadTimeout: 30 * time.Second, IdleTimeout: time.Minute,
 		DedupEntries: 100_000, DedupWindow: 24 * time.Hour, CORSOrigins: []string{"*"},
+		CurrentsMaxBody: 20_000_000, CurrentsDedupEntries: 100_000,
 	}
 }
 

@@ -63,6 +63,10 @@ const (
 	privacyRequest
 	notState
 
+	// Only of what Braze reports.
+	notBatch
+	notEvent
+
 	refusedByKafka
 )
 
@@ -112,6 +116,9 @@ var whys = [...]struct{ word, sentence string }{
 	wrongMode:          {"wrong_mode", "is a test on a live route, or the other way round"},
 	privacyRequest:     {"privacy_request", "asks for somebody's data, or for its end"},
 	notState:           {"bad_state", "must be subscribed or unsubscribed"},
+
+	notBatch: {"not_a_batch", "is no batch of events"},
+	notEvent: {"not_an_event", "is no event"},
 
 	refusedByKafka: {"refused_by_kafka", "was refused by Kafka"},
 }

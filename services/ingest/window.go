@@ -106,6 +106,17 @@ func (w *window) place(id fingerprint) (found uint64) {
 	return found
 }
 
+// at is when an id was claimed that is remembered.
+func (w *window) at(id fingerprint) (at time.Time, known bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	place := w.place(id)
+	if place == 0 {
+		return time.Time{}, false
+	}
+	return time.Unix(w.memory(place).at, 0), true
+}
+
 // first is the place at which the first block begins.
 func (w *window) first() uint64 { return w.oldest - w.oldest%blockSize }
 

@@ -29,11 +29,11 @@ type Options struct {
 // Parse reads a file of sources and compiles its programs. Everything that is wrong with it comes back
 // together, each problem with the name of the field; an unknown key has its line too.
 func Parse(text []byte, o Options) (*Sources, error) {
-	specs, err := read(text)
+	own, err := read(text)
 	if err != nil {
 		return nil, err
 	}
-	presets := map[string]Spec{}
+	var presets contents
 	if len(o.Presets) > 0 {
 		if presets, err = read(o.Presets); err != nil {
 			return nil, fmt.Errorf("reading the presets: %w", err)
@@ -41,8 +41,11 @@ func Parse(text []byte, o Options) (*Sources, error) {
 	}
 	all := &Sources{byName: map[string]*Source{}}
 	var problems []error
-	for _, name := range slices.Sorted(maps.Keys(specs)) {
-		source, err := build(name, specs[name], presets, o)
+	if all.actions, err = buildActions(own.Actions, presets.Actions); err != nil {
+		problems = append(problems, err)
+	}
+	for _, name := range slices.Sorted(maps.Keys(own.Sources)) {
+		source, err := build(name, own.Sources[name], presets.Sources, o)
 		if err != nil {
 			problems = append(problems, within("sources."+name, err))
 			continue
@@ -52,18 +55,21 @@ func Parse(text []byte, o Options) (*Sources, error) {
 	return all, errors.Join(problems...)
 }
 
+// contents are what a file says.
+type contents struct {
+	Sources map[string]Spec       `yaml:"sources"`
+	Actions map[string]ActionSpec `yaml:"actions"`
+}
+
 // read takes the YAML apart, strictly.
-func read(text []byte) (map[string]Spec, error) {
-	var file struct {
-		Sources map[string]Spec `yaml:"sources"`
-	}
-	err := yaml.NewDecoder(bytes.NewReader(text), yaml.Strict()).Decode(&file)
+func read(text []byte) (file contents, err error) {
+	err = yaml.NewDecoder(bytes.NewReader(text), yaml.Strict()).Decode(&file)
 	if err != nil && !errors.Is(err, io.EOF) {
 		// Without the excerpt of the file that the library would add: somebody may have put a secret
 		// where it does not belong.
-		return nil, errors.New(strings.TrimSpace(yaml.FormatError(err, false, false)))
+		return contents{}, errors.New(strings.TrimSpace(yaml.FormatError(err, false, false)))
 	}
-	return file.Sources, nil
+	return file, nil
 }
 
 func build(name string, spec Spec, presets map[string]Spec, o Options) (*Source, error) {

@@ -147,19 +147,12 @@ func (t *translation) key(m *Message, input any) (string, error) {
 	if err != nil {
 		return hash, err
 	}
-	parts, several := v.([]any)
-	if !several {
-		parts = []any{v}
+	texts, err := partsOf(v)
+	if err != nil {
+		return hash, err
 	}
-	texts := make([]string, len(parts))
-	for i, p := range parts {
-		text, err := idText(p)
-		if err != nil {
-			return hash, fmt.Errorf("dedup: %w", err)
-		}
-		if texts[i], _ = text.(string); texts[i] == "" {
-			texts[i] = hash
-		}
+	for i, text := range texts {
+		texts[i] = cmp.Or(text, hash)
 	}
 	return cmp.Or(fitID(strings.Join(texts, "/")), hash), nil
 }

@@ -69,8 +69,11 @@ func (s *Source) Ack() Ack { return s.spec.Ack }
 // Verify reports why the request is not from the source, or nil. It looks at the raw body only.
 func (s *Source) Verify(r *Request) error { return s.verifier.verify(r) }
 
-// Sources are all that a file names.
-type Sources struct{ byName map[string]*Source }
+// Sources are all that a file names, and its actions.
+type Sources struct {
+	byName  map[string]*Source
+	actions map[string]*Action
+}
 
 // Find returns the source of that name, or nil.
 func (s *Sources) Find(name string) *Source {
@@ -108,10 +111,13 @@ var concealed = []string{
 }
 
 // Headers are the request's, names in lower case and in order, without those that prove who sent it.
-func (s *Source) Headers(r *Request) []Header {
-	all := make([]Header, 0, len(r.Header))
-	for name, values := range r.Header {
-		if !slices.Contains(s.secrets, name) && !slices.Contains(concealed, name) {
+func (s *Source) Headers(r *Request) []Header { return visible(r.Header, s.secrets) }
+
+// visible are headers but those that are secret.
+func visible(h http.Header, secrets []string) []Header {
+	all := make([]Header, 0, len(h))
+	for name, values := range h {
+		if !slices.Contains(secrets, name) && !slices.Contains(concealed, name) {
 			all = append(all, Header{strings.ToLower(name), strings.ToValidUTF8(strings.Join(values, ", "), "\uFFFD")})
 		}
 	}
