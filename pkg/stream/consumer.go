@@ -42,6 +42,12 @@ type ConsumerOptions struct {
 	WindowRecords int
 	WindowBytes   int64         // the first bound in bytes of values; 128 MiB when 0
 	CommitEvery   time.Duration // 500 ms when 0
+	// FetchBytes bounds what is fetched at once from a broker, compressed, and a sixteenth of it what of one
+	// partition; 4 MiB when 0. Of each broker one fetch waits in memory until it is polled: a process with many
+	// consumers sets it low.
+	FetchBytes int32
+	// FromEnd begins partitions that have no commit at their ends; else at their beginnings.
+	FromEnd bool
 	Log           zerolog.Logger
 }
 
@@ -57,6 +63,8 @@ type Consumer struct {
 	room    chan struct{} // there is room for more
 	records atomic.Int64  // lent out and not settled
 	bytes   atomic.Int64  // of their values
+	wider   atomic.Int64  // records that the window has been widened by
+	larger  atomic.Int64  // likewise, bytes
 
 	mu    sync.Mutex // held while committing: nothing is revoked in the middle of a commit
 	parts map[place]*Partition
@@ -87,6 +95,9 @@ func NewConsumer(c Config, o ConsumerOptions, h Handler) (*Consumer, error) {
 	if o.CommitEvery == 0 {
 		o.CommitEvery = 500 * time.Millisecond
 	}
+	if o.FetchBytes == 0 {
+		o.FetchBytes = 4 << 20
+	}
 	opts, err := c.options()
 	if err != nil {
 		return nil, err
@@ -114,8 +125,8 @@ func NewConsumer(c Config, o ConsumerOptions, h Handler) (*Consumer, error) {
 		kgo.DisableAutoCommit(),
 		kgo.BlockRebalanceOnPoll(),
 		// Compressed bytes: what is fetched of a partition that is then paused is fetched again.
-		kgo.FetchMaxBytes(4<<20),
-		kgo.FetchMaxPartitionBytes(256<<10),
+		kgo.FetchMaxBytes(o.FetchBytes),
+		kgo.FetchMaxPartitionBytes(max(o.FetchBytes/16, 1)),
 		kgo.FetchMaxWait(500*time.Millisecond),
 		kgo.OnPartitionsAssigned(k.onAssigned),
 		kgo.OnPartitionsRevoked(k.onRevoked),
@@ -152,9 +163,9 @@ func (k *Consumer) Run(ctx context.Context) error {
 
 // poll hands records over until the context ends or the handler fails.
 func (k *Consumer) poll(ctx context.Context) error {
-	lent := make([]Delivery, 0, maxPoll)
+	lent := make([]Delivery, 0, min(maxPoll, k.windowRecords()))
 	for k.awaitRoom(ctx) {
-		fetches := k.client.PollRecords(ctx, min(maxPoll, k.o.WindowRecords-int(k.records.Load())))
+		fetches := k.client.PollRecords(ctx, min(maxPoll, max(1, k.windowRecords()-int(k.records.Load()))))
 		if fetches.IsClientClosed() {
 			return errors.New("the Kafka client was closed")
 		}
@@ -182,7 +193,7 @@ func (k *Consumer) poll(ctx context.Context) error {
 // is cheaper than pausing every partition, which throws away what has been fetched; nor does it keep
 // a rebalance from happening.
 func (k *Consumer) awaitRoom(ctx context.Context) bool {
-	for k.records.Load() >= int64(k.o.WindowRecords) || k.bytes.Load() >= k.o.WindowBytes {
+	for k.records.Load() >= int64(k.windowRecords()) || k.bytes.Load() >= k.windowBytes() {
 		select {
 		case <-ctx.Done():
 			return false
@@ -195,9 +206,22 @@ func (k *Consumer) awaitRoom(ctx context.Context) bool {
 // returned takes note that something lent out has come back.
 func (k *Consumer) returned(records int, bytes int64) {
 	left, size := k.records.Add(-int64(records)), k.bytes.Add(-bytes)
-	if left <= int64(k.o.WindowRecords)*3/4 && size <= k.o.WindowBytes*3/4 {
+	if left <= int64(k.windowRecords())*3/4 && size <= k.windowBytes()*3/4 {
 		signal(k.room)
 	}
+}
+
+func (k *Consumer) windowRecords() int { return k.o.WindowRecords + int(k.wider.Load()) }
+
+func (k *Consumer) windowBytes() int64 { return k.o.WindowBytes + k.larger.Load() }
+
+// Widen makes the window larger by so much, for a handler that cannot settle anything before it has been lent
+// more than the window allows.
+func (k *Consumer) Widen(records int, bytes int64) {
+	k.wider.Add(int64(records))
+	k.larger.Add(bytes)
+	signal(k.room)
+	signal(k.relief)
 }
 
 // signal wakes whoever waits for c, without waiting itself.
@@ -225,6 +249,7 @@ func (k *Consumer) lend(lent []Delivery, fetches kgo.Fetches) []Delivery {
 		}
 		part.records.Add(int64(len(tp.Records)))
 		part.bytes.Add(size)
+		part.behind.Store(max(0, tp.HighWatermark-1-tp.Records[len(tp.Records)-1].Offset))
 		k.records.Add(int64(len(tp.Records)))
 		k.bytes.Add(size)
 	})
@@ -288,6 +313,7 @@ type Stats struct {
 	Ahead      int   // records beyond the commits: those held, and those settled behind them
 	HeldBytes  int64 // of records lent out and not settled
 	Paused     int   // partitions that have run too far ahead
+	Behind     int64 // records between what was lent out and the ends of the topics, as last heard
 	Oldest     time.Time
 }
 
@@ -298,6 +324,7 @@ func (k *Consumer) Stats() Stats {
 	s := Stats{Partitions: len(k.parts), Held: int(k.records.Load()), HeldBytes: k.bytes.Load()}
 	for _, part := range k.parts {
 		s.Ahead += part.books.Open()
+		s.Behind += part.behind.Load()
 		if part.paused.Load() {
 			s.Paused++
 		}

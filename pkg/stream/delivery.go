@@ -20,6 +20,7 @@ type Partition struct {
 	consumer *Consumer
 	records  atomic.Int64 // lent out and not settled
 	bytes    atomic.Int64 // of their values
+	behind   atomic.Int64 // records up to the end of the partition, as last heard
 	paused   atomic.Bool
 	gone     atomic.Bool // revoked or lost: settling has no effect any more
 }
@@ -35,10 +36,10 @@ func (p *Partition) Counts(receipt *Record) bool {
 func (p *Partition) HoldReceipts(until, floor int64) { p.books.Hold(until, floor) }
 
 // full reports whether the partition is too far ahead of its commit.
-func (p *Partition) full() bool { return p.books.Open() >= p.consumer.o.WindowRecords }
+func (p *Partition) full() bool { return p.books.Open() >= p.consumer.windowRecords() }
 
 // relieved reports whether a paused partition may go on. The gap to full keeps it from flapping.
-func (p *Partition) relieved() bool { return p.books.Open() <= p.consumer.o.WindowRecords/2 }
+func (p *Partition) relieved() bool { return p.books.Open() <= p.consumer.windowRecords()/2 }
 
 // Delivery is a record on loan. Whoever holds it settles it exactly once.
 type Delivery struct {

@@ -102,9 +102,9 @@ func (k *Consumer) open(ctx context.Context, assigned map[string][]int32) ([]*Pa
 	if err != nil {
 		return nil, fmt.Errorf("fetching committed offsets: %w", err)
 	}
-	starts, err := k.admin.ListStartOffsets(ctx, k.o.Topics...)
+	starts, err := k.begins(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("listing first offsets: %w", err)
+		return nil, err
 	}
 	var receipts kadm.ListedOffsets
 	var writer int64
@@ -154,6 +154,22 @@ func (k *Consumer) open(ctx context.Context, assigned map[string][]int32) ([]*Pa
 		}
 	}
 	return parts, nil
+}
+
+// begins lists where partitions begin that have no commit.
+func (k *Consumer) begins(ctx context.Context) (kadm.ListedOffsets, error) {
+	if k.o.FromEnd {
+		ends, err := k.admin.ListCommittedOffsets(ctx, k.o.Topics...)
+		if err != nil {
+			return nil, fmt.Errorf("listing last offsets: %w", err)
+		}
+		return ends, nil
+	}
+	starts, err := k.admin.ListStartOffsets(ctx, k.o.Topics...)
+	if err != nil {
+		return nil, fmt.Errorf("listing first offsets: %w", err)
+	}
+	return starts, nil
 }
 
 func errMissing(found bool) error {

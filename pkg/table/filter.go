@@ -2,6 +2,7 @@ package table
 
 import (
 	"math/bits"
+	"slices"
 	"sync/atomic"
 )
 
@@ -101,6 +102,23 @@ func newFilter(bucket uint32, expected int64, b *budget) *filter {
 	f := &filter{bucket: bucket}
 	f.slabs.Store(&[]*slab{newSlab(room)})
 	return f
+}
+
+// filterIn is the filter of a bucket among those of a partition, the newest first, which are left as they are: where there is
+// none yet it is in the list that is returned.
+func filterIn(filters []*filter, bucket uint32, b *budget) ([]*filter, *filter) {
+	i := 0
+	for ; i < len(filters) && filters[i].bucket >= bucket; i++ {
+		if filters[i].bucket == bucket {
+			return filters, filters[i]
+		}
+	}
+	var expected int64
+	if len(filters) > 0 {
+		expected = filters[0].count * 9 / 8
+	}
+	f := newFilter(bucket, expected, b)
+	return slices.Insert(slices.Clone(filters), i, f), f
 }
 
 // add puts a key in. Where the budget does not allow another slab the last one takes more than it is made for: it is

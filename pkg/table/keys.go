@@ -14,14 +14,18 @@ import (
 //	TABLE PARTITION 'm'              how far the copy of a partition has come (meta.go)
 //	TABLE PARTITION 'v' KEY          a value (value.go)
 //	TABLE PARTITION 'd' DUE KEY      a value that is due then, in milliseconds; empty
-//	TABLE PARTITION 'b' BUCKET KEY   an entry of a view (view_pebble.go)
+//	TABLE PARTITION 'b' BUCKET KEY   an entry of a view (view_entry.go), or a key of which repeats are looked for
+//	TABLE PARTITION 'r' CHUNK        which of 32,768 offsets are repeats, a bit for each (repeats_bits.go)
+//	TABLE PARTITION 't'              the offset from which on that is complete
 //
-// TABLE has 2 bytes, PARTITION 4, DUE 8, BUCKET 4. All of a partition is one range, which can be deleted at once.
+// TABLE has 2 bytes, PARTITION 4, DUE 8, BUCKET 4, CHUNK 8. All of a partition is one range, which can be deleted at once.
 const (
 	spaceMeta   = 'm'
 	spaceValue  = 'v'
 	spaceDue    = 'd'
 	spaceBucket = 'b'
+	spaceRepeat = 'r'
+	spaceTrust  = 't'
 
 	prefixLen = 7 // table, partition, space
 )

@@ -70,8 +70,17 @@ func (v *View) find(p *viewPart, bucket uint32, hash uint64, key []byte) (value 
 
 // read looks a key up on the disk.
 func (v *View) read(p *viewPart, bucket uint32, key []byte) (e entry, ok bool, err error) {
-	err = v.store.use(p.epoch, func(db *pebble.DB) error {
-		b, closer, err := db.Get(appendEntryKey(nil, p, bucket, key))
+	e, ok, err = v.store.entry(p.epoch, appendEntryKey(nil, p.table, p.number, bucket, key))
+	if errors.Is(err, errBroken) {
+		v.store.condemn(p.epoch)
+	}
+	return e, ok && err == nil, err
+}
+
+// entry looks up what stands under a key of the database of an epoch.
+func (s *Store) entry(epoch uint64, dbKey []byte) (e entry, ok bool, err error) {
+	err = s.use(epoch, func(db *pebble.DB) error {
+		b, closer, err := db.Get(dbKey)
 		if errors.Is(err, pebble.ErrNotFound) {
 			return nil
 		}
@@ -85,10 +94,7 @@ func (v *View) read(p *viewPart, bucket uint32, key []byte) (e entry, ok bool, e
 		e.value = slices.Clone(e.value)
 		return nil
 	})
-	if errors.Is(err, errBroken) {
-		v.store.condemn(p.epoch)
-	}
-	return e, ok && err == nil, err
+	return e, ok, err
 }
 
 // Add enters what was appended to a partition of ours, as soon as it is durable there. Offsets of a partition come in
@@ -153,19 +159,10 @@ func (v *View) awaitRoom() {
 // filterOf is the filter of a bucket, made when it is new. The lock of p is held, or nobody else knows p yet.
 func (v *View) filterOf(p *viewPart, bucket uint32) *filter {
 	filters := *p.filters.Load()
-	i := 0
-	for ; i < len(filters) && filters[i].bucket >= bucket; i++ {
-		if filters[i].bucket == bucket {
-			return filters[i]
-		}
+	grown, f := filterIn(filters, bucket, &v.budget)
+	if len(grown) > len(filters) {
+		p.filters.Store(&grown)
 	}
-	var expected int64
-	if len(filters) > 0 {
-		expected = filters[0].count * 9 / 8
-	}
-	f := newFilter(bucket, expected, &v.budget)
-	grown := slices.Insert(slices.Clone(filters), i, f)
-	p.filters.Store(&grown)
 	return f
 }
 
@@ -183,8 +180,8 @@ func decodeEntry(b []byte) (entry, bool) {
 	return entry{at, b[8:]}, at >= 0
 }
 
-func appendEntryKey(b []byte, p *viewPart, bucket uint32, key []byte) []byte {
-	b = appendPrefix(b, p.table, p.number, spaceBucket)
+func appendEntryKey(b []byte, table uint16, partition int32, bucket uint32, key []byte) []byte {
+	b = appendPrefix(b, table, partition, spaceBucket)
 	b = binary.BigEndian.AppendUint32(b, bucket)
 	return append(b, key...)
 }

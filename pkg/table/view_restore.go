@@ -149,7 +149,7 @@ func (v *View) begin(p *viewPart, topic [16]byte, extent stream.Extent, since in
 
 // fill makes the filters of what is on the disk.
 func (v *View) fill(db *pebble.DB, p *viewPart) error {
-	lower := appendEntryKey(nil, p, v.bucketOf(v.oldest()), nil)
+	lower := appendEntryKey(nil, p.table, p.number, v.bucketOf(v.oldest()), nil)
 	_, upper := span(p.table, p.number, spaceBucket)
 	it, err := db.NewIter(&pebble.IterOptions{LowerBound: lower, UpperBound: upper})
 	if err != nil {
@@ -183,7 +183,7 @@ func (v *View) take(p *viewPart, records []*stream.Record, next int64) error {
 				continue
 			}
 			bucket := v.bucketOf(ms)
-			dbKey = appendEntryKey(dbKey[:0], p, bucket, key)
+			dbKey = appendEntryKey(dbKey[:0], p.table, p.number, bucket, key)
 			dbValue = appendEntry(dbValue[:0], entry{ms, value})
 			if err := batch.Set(dbKey, dbValue, nil); err != nil {
 				return err

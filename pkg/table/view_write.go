@@ -53,7 +53,7 @@ func (v *View) flush(p *viewPart) error {
 		defer batch.Close()
 		var key, value []byte
 		err := p.writing.each(func(k []byte, e entry) error {
-			key = appendEntryKey(key[:0], p, v.bucketOf(e.at), k)
+			key = appendEntryKey(key[:0], p.table, p.number, v.bucketOf(e.at), k)
 			value = appendEntry(value[:0], e)
 			return batch.Set(key, value, nil)
 		})
@@ -104,7 +104,7 @@ func (v *View) expire() {
 		err := v.store.use(p.epoch, func(db *pebble.DB) error {
 			for number := range p.of {
 				q := &viewPart{number: number, table: p.table}
-				from, to := appendEntryKey(nil, q, 0, nil), appendEntryKey(nil, q, live, nil)
+				from, to := appendEntryKey(nil, q.table, q.number, 0, nil), appendEntryKey(nil, q.table, q.number, live, nil)
 				if err := db.DeleteRange(from, to, pebble.NoSync); err != nil {
 					return err
 				}
