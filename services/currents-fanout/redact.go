@@ -1,0 +1,344 @@
+package currentsfanout
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"io"
+	"sync"
+
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/sluicehq/sluice/pkg/event"
+)
+
+// redactor makes named fields unreadable, in columns and in the document. It is pure, and nil where nothing is
+// redacted.
+type redactor struct {
+	how   map[string]string // Remove, Mask or Hash, by field
+	words [][]byte          // the fields' names in quotes, as they stand in a document
+}
+
+// masked stands in the place of what is masked.
+const masked = "[REDACTED]"
+
+// Names of the same thing: as Braze writes it in the document, and as our column is called.
+var otherNames = map[string]string{
+	"external_user_id": "external_id", "external_id": "external_user_id",
+	"user_id": "braze_id", "braze_id": "user_id",
+}
+
+func newRedactor(rules []Redaction) *redactor {
+	r := &redactor{how: map[string]string{}}
+	for _, rule := range rules {
+		for _, field := range rule.Fields {
+			r.how[field] = rule.How
+			if other := otherNames[field]; other != "" {
+				r.how[other] = rule.How
+			}
+		}
+	}
+	if len(r.how) == 0 {
+		return nil
+	}
+	for field := range r.how {
+		quoted, _ := jsontext.AppendQuote(nil, field)
+		r.words = append(r.words, quoted)
+	}
+	return r
+}
+
+// text is what becomes of a column; an empty one stays empty.
+func (r *redactor) text(field, value string) string {
+	if value == "" {
+		return ""
+	}
+	switch r.how[field] {
+	case Remove:
+		return ""
+	case Mask:
+		return masked
+	case Hash:
+		return hashed([]byte(value))
+	}
+	return value
+}
+
+func hashed(value []byte) string {
+	sum := sha256.Sum256(value)
+	return hex.EncodeToString(sum[:])
+}
+
+// key is what becomes of the key of a customer's events: it is one of the ids. A hash keeps them together; of an id
+// that is removed or masked nothing may be left that one could guess it by, so the key is empty.
+func (r *redactor) key(u *event.User, key string) string {
+	field := identity(u)
+	switch r.how[field] {
+	case Remove, Mask:
+		return ""
+	case Hash:
+		return hashed([]byte(key))
+	}
+	return key
+}
+
+// identity is the column that the key is made of; empty for a record that names nobody.
+func identity(u *event.User) string {
+	switch {
+	case u.ExternalID != "":
+		return "external_id"
+	case u.BrazeID != "":
+		return "braze_id"
+	case u.AliasName != "":
+		return "alias_name"
+	case u.Email != "":
+		return "email"
+	case u.Phone != "":
+		return "phone"
+	}
+	return ""
+}
+
+func (r *redactor) user(u *event.User) {
+	u.ExternalID = r.text("external_id", u.ExternalID)
+	u.BrazeID = r.text("braze_id", u.BrazeID)
+	u.AliasLabel = r.text("alias_label", u.AliasLabel)
+	u.AliasName = r.text("alias_name", u.AliasName)
+	u.Email = r.text("email", u.Email)
+	u.Phone = r.text("phone", u.Phone)
+}
+
+func (r *redactor) engagement(e *event.Engagement) {
+	r.user(&e.User)
+	for field := range r.how {
+		if value := column(e, field); value != nil {
+			*value = r.text(field, *value)
+		}
+	}
+}
+
+// column is the text of an event that a field's name means beside the document; nil for none.
+func column(e *event.Engagement, field string) *string {
+	switch field {
+	case "channel":
+		return &e.Channel
+	case "workspace":
+		return &e.Workspace
+	case "app_id":
+		return &e.AppID
+	case "campaign_id":
+		return &e.CampaignID
+	case "campaign_name":
+		return &e.CampaignName
+	case "message_variation_id":
+		return &e.MessageVariationID
+	case "canvas_id":
+		return &e.CanvasID
+	case "canvas_name":
+		return &e.CanvasName
+	case "canvas_variation_id":
+		return &e.CanvasVariationID
+	case "canvas_step_id":
+		return &e.CanvasStepID
+	case "canvas_step_message_variation_id":
+		return &e.CanvasStepMessageVariationID
+	case "send_id":
+		return &e.SendID
+	case "dispatch_id":
+		return &e.DispatchID
+	case "device_id":
+		return &e.DeviceID
+	}
+	return nil
+}
+
+var errNotJSON = errors.New("the document is not one JSON value")
+
+// document redacts a JSON document wherever one of the fields stands in it, also within texts that are JSON
+// themselves, as Braze writes properties of custom events. What is not touched stays as it was, numbers to
+// the last digit.
+func (r *redactor) document(doc []byte) ([]byte, error) {
+	if !r.concerns(doc) {
+		return doc, nil
+	}
+	out, ok := r.rewrite(make([]byte, 0, len(doc)+64), doc, 0)
+	if !ok {
+		return nil, errNotJSON
+	}
+	return out, nil
+}
+
+// reader reads one document after the other.
+type reader struct {
+	in  jsontext.Decoder
+	doc bytes.Buffer
+}
+
+var readers = sync.Pool{New: func() any { return new(reader) }}
+
+// rewrite appends a document, redacted. It is no more than read, and written as it stands: an encoder would
+// check once more what the decoder has checked.
+func (r *redactor) rewrite(out, doc []byte, depth int) ([]byte, bool) {
+	p := readers.Get().(*reader)
+	defer readers.Put(p)
+	p.doc = *bytes.NewBuffer(doc)
+	p.in.Reset(&p.doc, leave...)
+	out, err := r.value(&p.in, out, depth)
+	if err != nil {
+		return out, false
+	}
+	_, err = p.in.ReadToken()
+	p.doc = bytes.Buffer{}
+	return out, errors.Is(err, io.EOF)
+}
+
+// leave is to leave alone whatever is not ours to change.
+var leave = []jsontext.Options{
+	jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true), jsontext.PreserveRawStrings(true), jsontext.SpaceAfterColon(false),
+}
+
+// concerns reports whether a field may stand in a document: that its name, in quotes, is there. A name may
+// be written with escapes, of which every one begins with a backslash and a u, and so may the quotes within texts.
+func (r *redactor) concerns(doc []byte) bool {
+	if bytes.IndexByte(doc, '\\') >= 0 {
+		return true
+	}
+	for _, word := range r.words {
+		if bytes.Contains(doc, word) {
+			return true
+		}
+	}
+	return false
+}
+
+// deepest is how far texts that are JSON may stand in one another.
+const deepest = 4
+
+// value appends a value.
+func (r *redactor) value(in *jsontext.Decoder, out []byte, depth int) ([]byte, error) {
+	switch in.PeekKind() {
+	case '{':
+		return r.object(in, out, depth)
+	case '[':
+		return r.array(in, out, depth)
+	}
+	v, err := in.ReadValue()
+	if err != nil {
+		return out, err
+	}
+	if v.Kind() == '"' {
+		v = r.nested(v, depth)
+	}
+	return append(out, v...), nil
+}
+
+func (r *redactor) array(in *jsontext.Decoder, out []byte, depth int) ([]byte, error) {
+	if _, err := in.ReadToken(); err != nil {
+		return out, err
+	}
+	out = append(out, '[')
+	for n := 0; in.PeekKind() != ']'; n++ {
+		if n > 0 {
+			out = append(out, ',')
+		}
+		var err error
+		if out, err = r.value(in, out, depth); err != nil {
+			return out, err
+		}
+	}
+	_, err := in.ReadToken()
+	return append(out, ']'), err
+}
+
+func (r *redactor) object(in *jsontext.Decoder, out []byte, depth int) ([]byte, error) {
+	if _, err := in.ReadToken(); err != nil {
+		return out, err
+	}
+	out = append(out, '{')
+	empty := true
+	for in.PeekKind() != '}' {
+		name, err := in.ReadValue()
+		if err != nil {
+			return out, err
+		}
+		how, before := r.of(name), len(out)
+		if !empty {
+			out = append(out, ',')
+		}
+		out = append(append(out, name...), ':')
+		switch how {
+		case "":
+			out, err = r.value(in, out, depth)
+		default:
+			var v jsontext.Value
+			if v, err = in.ReadValue(); err == nil && how != Remove {
+				out = append(out, replaced(v, how)...)
+			}
+		}
+		if err != nil {
+			return out, err
+		}
+		if how == Remove {
+			out = out[:before]
+		} else {
+			empty = false
+		}
+	}
+	_, err := in.ReadToken()
+	return append(out, '}'), err
+}
+
+// of says what is done to a member, by its name in quotes; "" for nothing.
+func (r *redactor) of(name jsontext.Value) string {
+	if bytes.IndexByte(name, '\\') < 0 {
+		return r.how[string(name[1:len(name)-1])]
+	}
+	plain, _ := jsontext.AppendUnquote(nil, name) // as far as it can be
+	return r.how[string(plain)]
+}
+
+// replaced stands in the place of a value; null says nothing and stays.
+func replaced(v jsontext.Value, how string) jsontext.Value {
+	text := masked
+	switch {
+	case v.Kind() == 'n':
+		return v
+	case how == Hash && v.Kind() == '"':
+		plain, err := jsontext.AppendUnquote(nil, v)
+		if err != nil { // a text that is no UTF-8
+			plain = v
+		}
+		text = hashed(plain)
+	case how == Hash:
+		plain := v.Clone()
+		_ = plain.Compact() // it was read as JSON just now
+		text = hashed(plain)
+	}
+	quoted, _ := jsontext.AppendQuote(nil, text)
+	return quoted
+}
+
+// nested redacts a text that is a JSON document itself.
+func (r *redactor) nested(text jsontext.Value, depth int) jsontext.Value {
+	if depth >= deepest || bytes.IndexByte(text, '\\') < 0 { // a document has quotes, or names nothing
+		return text
+	}
+	plain, err := jsontext.AppendUnquote(nil, text)
+	if err != nil {
+		return text
+	}
+	start := bytes.TrimLeft(plain, " \t\r\n")
+	if len(start) == 0 || start[0] != '{' && start[0] != '[' || !r.concerns(plain) {
+		return text
+	}
+	out, ok := r.rewrite(nil, plain, depth+1)
+	if !ok {
+		return text // it only looked like one
+	}
+	quoted, err := jsontext.AppendQuote(nil, out)
+	if err != nil {
+		return text
+	}
+	return quoted
+}
