@@ -61,6 +61,7 @@ func (s *Sandbox) store(who *person, o *object) {
 	who.updated.Store(time.Now().UnixNano())
 	who.mu.Lock()
 	defer who.mu.Unlock()
+	defer s.behaved(who, o)
 	if o.array == braze.Purchases {
 		who.buyCount++
 		who.purchases = remember(who.purchases, e, s.options.MaxEventsPerUser)
@@ -87,7 +88,7 @@ func (s *Sandbox) setAttributes(who *person, o *object) {
 		case "external_id", "user_alias", "braze_id", "_update_existing_only", "_merge_objects", "push_token_import":
 			continue
 		case "subscription_groups":
-			who.setGroups(value)
+			s.setGroups(who, value)
 			continue
 		}
 		if allowed := profileFields[string(name)]; allowed != nil {
@@ -117,6 +118,7 @@ func (s *Sandbox) setField(who *person, name string, value []byte, allowed func(
 			value = []byte("null") // what cannot be mapped becomes null (braze-docs: user_attributes_object)
 		}
 	}
+	before := who.attributes[name]
 	if isNull(value) {
 		delete(who.attributes, name)
 	} else if allowed(value) {
@@ -127,6 +129,8 @@ func (s *Sandbox) setField(who *person, name string, value []byte, allowed func(
 	}
 	text, _ := jsonscan.String(value)
 	switch name {
+	case "email_subscribe":
+		s.resubscribed(who, before, who.attributes[name], byAPI)
 	case "email":
 		s.people.setEmail(who, string(text))
 	case "phone":
@@ -142,12 +146,15 @@ func (p *person) setGroup(group, state string) {
 	p.groups[group] = state
 }
 
-func (p *person) setGroups(value []byte) {
+// setGroups sets the states that a profile's attributes name; the person is locked.
+func (s *Sandbox) setGroups(who *person, value []byte) {
 	for element := range jsonscan.Elements(value) {
 		members := dictionary(element)
 		id, _ := jsonscan.String(members["subscription_group_id"])
 		state, _ := jsonscan.String(members["subscription_state"])
-		p.setGroup(string(id), string(state))
+		before := who.groups[string(id)]
+		who.setGroup(string(id), string(state))
+		s.regrouped(who, string(id), before, string(state))
 	}
 }
 

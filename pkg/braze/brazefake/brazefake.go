@@ -19,7 +19,10 @@
 //	subscribe.go                               states of users and of addresses      subscriptions.go
 //	identify.go, mergecall.go, rename.go, delete.go   who is who                     merging.go, changes.go
 //	export.go                                  what is known
-//	catalogcreate.go, catalogcalls.go          catalogs and their items              catalogs.go, catalogitem.go
+//	catalogcreate.go, catalogfields.go, catalogcalls.go   catalogs and their items              catalogs.go, catalogitem.go
+//
+// What customers do is told to others, when somebody asks for it: currents.go, reports.go, mailing.go. For
+// whoever passes that on there is an endpoint that takes everything: collector.go.
 //
 // What can be asked about it all, and turned while it runs, is under /_sandbox/: inspect.go, knobs.go
 // and page.go.
@@ -137,6 +140,9 @@ type Sandbox struct {
 	subscriptions subscriptions
 	changes       changeLog
 	catalogs      catalogs
+
+	reporter  atomic.Pointer[reporter] // nil while nobody wants to hear of customers
+	collector collector
 }
 
 // New returns a sandbox. It panics on knobs that [Sandbox.SetKnobs] would refuse.
@@ -211,6 +217,7 @@ func (s *Sandbox) Reset() {
 	s.subscriptions.reset()
 	s.changes.reset()
 	s.catalogs.reset()
+	s.collector.reset()
 }
 
 // Profile returns what is known of a user, who is named by a canonical id: the external id alone,

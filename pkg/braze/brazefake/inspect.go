@@ -37,9 +37,16 @@ func (s *Sandbox) routes() {
 		"subscriptions": func(*http.Request) any { return s.Subscriptions() },
 		"changes":       func(r *http.Request) any { return s.changes.last(limit(r), r.FormValue("user")) },
 		"catalogs":      func(*http.Request) any { return s.Catalogs() },
+		"currents":      s.showCurrents,
+		"webhooks":      s.showWebhooks,
+		"collector":     func(r *http.Request) any { return s.Collected(limit(r)) },
 	} {
 		inspect.HandleFunc("GET /_sandbox/"+path, func(w http.ResponseWriter, r *http.Request) { writeJSON(w, http.StatusOK, show(r)) })
 	}
+	inspect.HandleFunc("POST /_sandbox/currents/enable", s.enableCurrents)
+	inspect.HandleFunc("POST /_sandbox/currents/test", s.postTestEvents)
+	inspect.HandleFunc("POST /_sandbox/webhooks", s.postWebhook)
+	inspect.HandleFunc("POST /_sandbox/collector", s.collect)
 	s.serveEndpoints()
 	s.mux.Handle("/_sandbox/", http.NewCrossOriginProtection().Handler(inspect))
 	s.mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/sluicehq/sluice/pkg/braze"
+	"github.com/sluicehq/sluice/pkg/braze/brazefake/outgoing"
 )
 
 //go:embed page.html
@@ -27,6 +28,9 @@ type view struct {
 	Received   []Received
 	Sends      []Send
 	Changes    []Change
+	Currents   *outgoing.Report // nil while nobody has connected it
+	Webhooks   []outgoing.Delivery
+	Collected  Collection
 	Violations []string
 	Knobs      []knobView
 	Query      string
@@ -62,6 +66,13 @@ func (s *Sandbox) page(w http.ResponseWriter, r *http.Request) {
 	for a := braze.Attributes; a <= braze.Purchases; a++ {
 		name := a.String()
 		v.Objects = append(v.Objects, objectTotals{name, v.Stats.Received[name], v.Stats.Refused[name], v.Stats.Applied[name]})
+	}
+	if report, ok := s.CurrentsReport("", 25); ok {
+		report.Calls = report.Calls[:min(len(report.Calls), 10)]
+		v.Currents = &report
+		v.Webhooks = s.reporter.Load().webhooks.Log()
+		v.Webhooks = v.Webhooks[:min(len(v.Webhooks), 10)]
+		v.Collected = s.Collected(10)
 	}
 	current := s.Knobs()
 	for _, knob := range knobs {

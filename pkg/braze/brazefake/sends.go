@@ -120,6 +120,9 @@ func (s *Sandbox) sendTo(send Send, properties []byte, recipients []recipient, c
 		} else if len(r.attributes) > 0 {
 			s.setAttributes(who, &object{raw: without(r.attributes, canvas)})
 		}
+		if who != nil {
+			s.told(who, &one)
+		}
 		sends = append(sends, one)
 	}
 	s.sends.add(sends)

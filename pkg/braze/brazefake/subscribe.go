@@ -102,7 +102,9 @@ func (s *Sandbox) setStatus(g groupStatus) {
 	set := func(who *person) {
 		who.mu.Lock()
 		defer who.mu.Unlock()
+		before := who.groups[g.group]
 		who.setGroup(g.group, g.state)
+		s.regrouped(who, g.group, before, g.state)
 	}
 	for _, id := range g.ids {
 		if who := s.people.find(identity{externalID: id}); who != nil {
@@ -158,7 +160,9 @@ func (s *Sandbox) planEmail(c *call, _ *http.Request, body []byte) (plan, reply)
 			s.subscriptions.set(strings.ToLower(email), "", state)
 			for _, who := range s.people.sharing(email, "") {
 				who.mu.Lock()
+				before := who.attributes["email_subscribe"]
 				who.attributes["email_subscribe"] = []byte(quoted(state))
+				s.resubscribed(who, before, who.attributes["email_subscribe"], byAPI)
 				who.mu.Unlock()
 			}
 		}
