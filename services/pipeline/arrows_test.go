@@ -31,6 +31,10 @@ var arrows = map[string]string{
 	"pkg/registry":          "pkg/config pkg/retry",
 	"pkg/registry/embedded": "pkg/registry",
 
+	// What Braze reports back.
+	"pkg/currents":        "pkg/event",
+	"pkg/currents/sample": "pkg/currents",
+
 	// Transport.
 	"pkg/stream":            "pkg/ledger pkg/config",
 	"pkg/stream/embedded":   "",
@@ -44,7 +48,8 @@ var arrows = map[string]string{
 
 	// Destinations.
 	"pkg/braze":                    "pkg/config pkg/quota pkg/braze/internal/jsonscan pkg/braze/internal/ecommerce",
-	"pkg/braze/brazefake":          "pkg/braze pkg/quota pkg/braze/internal/jsonscan pkg/braze/internal/ecommerce",
+	"pkg/braze/brazefake":          "pkg/braze pkg/quota pkg/braze/internal/jsonscan pkg/braze/internal/ecommerce pkg/braze/brazefake/outgoing pkg/currents pkg/currents/sample",
+	"pkg/braze/brazefake/outgoing": "pkg/retry",
 	"pkg/braze/internal/ecommerce": "pkg/braze/internal/jsonscan",
 	"pkg/braze/internal/jsonscan":  "",
 
@@ -64,7 +69,7 @@ var users = map[string]string{
 	"github.com/segmentio/kafka-go":      "services/pipeline/simulate",
 	"github.com/labstack/echo/v4":        "services/ingest",
 	"github.com/cockroachdb/pebble/v2":   "pkg/table",
-	"github.com/itchyny/gojq":            "services/ingest/webhook services/braze-sender/routes",
+	"github.com/itchyny/gojq":            "services/ingest/webhook services/braze-sender/routes services/currents-fanout/httpsink",
 }
 
 // imports are the packages that a package of ours needs outside its tests.

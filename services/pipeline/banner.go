@@ -38,13 +38,36 @@ func (l *Pipeline) CaseCurl() string {
 	return l.curl("/v1/cases", `{"user":{"external_id":"`+tryer+`"},"source":"desk","case_id":"C-1","event":"opened","severity":"high"}`)
 }
 
-func (l *Pipeline) curl(path, body string) string {
-	if l.places.Door == "" {
+// CurrentsCurl is likewise what Braze sends when somebody clicks. Repeated it is the same event, and a sink
+// gets it once.
+func (l *Pipeline) CurrentsCurl() string {
+	token := localKey
+	if !l.config.Local.Token {
+		token = "YOUR-TOKEN"
+	}
+	return l.curlWith(token, "/v1/braze/currents", `{"events":[{"event_type":"users.messages.email.Click","id":"tried-1","time":1785315688,`+
+		`"user":{"external_user_id":"`+tryer+`"},"properties":{"campaign_id":"welcome","email_address":"you@example.com","url":"https://shop.example/"}}]}`)
+}
+
+// Collector is where the sinks that nobody has configured show what they got; empty without them.
+func (l *Pipeline) Collector() string {
+	if l.places.Sandbox == "" || l.places.Files == "" {
 		return ""
 	}
+	return l.places.Sandbox + "/_sandbox/collector"
+}
+
+func (l *Pipeline) curl(path, body string) string {
 	key := localKey
 	if !l.config.Local.Key {
 		key = "YOUR-KEY" // keys that were configured are never printed
+	}
+	return l.curlWith(key, path, body)
+}
+
+func (l *Pipeline) curlWith(key, path, body string) string {
+	if l.places.Door == "" {
+		return ""
 	}
 	return "curl -sS " + l.places.Door + path + " -H 'Authorization: Bearer " + key + "' -H 'Content-Type: application/json' -d '" + body + "'"
 }
@@ -70,6 +93,10 @@ func (l *Pipeline) welcome(w io.Writer) {
 		}
 		if arrival := l.Arrival(); arrival != "" {
 			b.WriteString("\nand see them arrive:\n\n  " + arrival + "\n")
+		}
+		if collector := l.Collector(); collector != "" {
+			b.WriteString("\nWhat customers do with messages comes back from the sandbox. Or tell it yourself, as Braze does:\n\n  " +
+				l.CurrentsCurl() + "\n\nand see it at the far end:\n\n  " + collector + "\n")
 		}
 	}
 	b.WriteString("\nFlows:\n\n")
@@ -105,6 +132,15 @@ func (l *Pipeline) tell(w io.Writer) {
 	} else {
 		place("Braze", l.places.Braze, "as configured")
 	}
+	if l.places.Door != "" {
+		place("from Braze", l.places.Door+"/v1/braze/…", "currents, and webhooks/{name}")
+	}
+	what := "as configured"
+	if l.places.Files != "" {
+		what = "who gets engagement; SINKS_FILE names another file"
+	}
+	place("sinks", l.places.Sinks, what)
+	place("engagement", l.places.Files, "files of it: Parquet, by type and date")
 	place("operators", l.places.Ops, "/healthz /readyz /metrics")
 	place("Kafka", l.places.Kafka, local(l.config.Local.Kafka, "as configured"))
 	place("registry", l.places.Registry, local(l.config.Local.Registry, "as configured"))

@@ -14,6 +14,7 @@ import (
 
 	attributesync "github.com/sluicehq/sluice/services/attribute-sync"
 	brazesender "github.com/sluicehq/sluice/services/braze-sender"
+	currentsfanout "github.com/sluicehq/sluice/services/currents-fanout"
 )
 
 // Config is the whole configuration file: the sections of every service, and the two that only this
@@ -21,11 +22,12 @@ import (
 type Config struct {
 	daemon.Config `yaml:",inline"`
 
-	Ingest   ingest.Config        `yaml:",inline"`
-	Sync     attributesync.Config `yaml:",inline"`
-	Sender   brazesender.Config   `yaml:",inline"`
-	Sandbox  Sandbox              `yaml:"sandbox"`
-	Simulate Simulate             `yaml:"simulate"`
+	Ingest   ingest.Config         `yaml:",inline"`
+	Sync     attributesync.Config  `yaml:",inline"`
+	Sender   brazesender.Config    `yaml:",inline"`
+	Fanout   currentsfanout.Config `yaml:",inline"`
+	Sandbox  Sandbox               `yaml:"sandbox"`
+	Simulate Simulate              `yaml:"simulate"`
 
 	// Local says what nobody has configured, and so runs in this process.
 	Local Local `yaml:"-"`
@@ -38,6 +40,9 @@ type Sandbox struct {
 	RegistryAddr string `yaml:"registry_addr" env:"EMBEDDED_REGISTRY_ADDR" default:":8085" doc:"where the embedded schema registry listens when SCHEMA_REGISTRY_URL is not set, on loopback"`
 	BrazeAddr    string `yaml:"braze_addr" env:"SANDBOX_BRAZE_ADDR" default:":8090" doc:"where the Braze sandbox listens when BRAZE_REST_ENDPOINT and BRAZE_API_KEY are not set, on loopback"`
 	DataDir      string `yaml:"data_dir" env:"SLUICE_DATA_DIR" doc:"folder in which the embedded Kafka and registry keep their data; a temporary one that is removed at the end when empty"`
+	// Currents goes to the front door of the same process, as Braze's own goes to it from outside.
+	Currents  bool    `yaml:"currents" env:"SANDBOX_CURRENTS" default:"true" doc:"let the Braze sandbox report through Currents what customers do, and send webhooks"`
+	Marketing float64 `yaml:"marketing" env:"SANDBOX_MARKETING" default:"0.2" min:"0" max:"1" doc:"probability that something a customer does makes the sandbox send them a message, as an action-based campaign would"`
 }
 
 // Validate holds the stand-ins to loopback: nobody has to say who they are to talk to them.
@@ -67,6 +72,7 @@ type Local struct {
 	Registry bool
 	Braze    bool // the sandbox
 	Key      bool // the API key that everybody knows
+	Token    bool // likewise the token of Currents
 }
 
 // localKey is the API key of a front door that only this machine reaches.
@@ -79,6 +85,7 @@ const (
 	fieldEndpoint = "braze.rest_endpoint"
 	fieldAPIKey   = "braze.api_key"
 	fieldKeys     = "ingest.keys"
+	fieldTokens   = "ingest.currents_tokens"
 	fieldIngest   = "ingest.addr"
 	fieldOps      = "ops.addr"
 )
@@ -91,6 +98,7 @@ func localDefaults() map[string]string {
 		fieldEndpoint: "http://127.0.0.1:8090",
 		fieldAPIKey:   "sandbox",
 		fieldKeys:     localKey + ":" + localKey,
+		fieldTokens:   localKey,
 		fieldIngest:   "127.0.0.1:8080",
 		fieldOps:      "127.0.0.1:9090",
 	}
@@ -107,7 +115,7 @@ func Load(opts config.Options) (Config, *config.Report, error) {
 	}
 	c.Local = Local{
 		Kafka: !set[fieldBrokers], Registry: !set[fieldRegistry],
-		Braze: !set[fieldEndpoint] && !set[fieldAPIKey], Key: !set[fieldKeys],
+		Braze: !set[fieldEndpoint] && !set[fieldAPIKey], Key: !set[fieldKeys], Token: !set[fieldTokens],
 	}
 	c.settle()
 	c.amend(report)
@@ -140,6 +148,9 @@ func (c *Config) settle() {
 	if c.Local.Braze {
 		c.useBraze("http://" + c.Sandbox.BrazeAddr)
 	}
+	if c.Local.Token && !isLoopback(c.Ingest.Ingest.Addr) {
+		c.Ingest.Ingest.CurrentsTokens = nil // nothing is taken with a token that everybody knows
+	}
 }
 
 // amend lets the report say where the stand-ins really are.
@@ -161,12 +172,14 @@ func (c *Config) useKafka(addr string) {
 	c.Ingest.Kafka.Brokers = []string{addr}
 	c.Sync.Kafka.Brokers = []string{addr}
 	c.Sender.Kafka.Brokers = []string{addr}
+	c.Fanout.Kafka.Brokers = []string{addr}
 }
 
 func (c *Config) useRegistry(url string) {
 	c.Ingest.Registry.URL = url
 	c.Sync.Registry.URL = url
 	c.Sender.Registry.URL = url
+	c.Fanout.Registry.URL = url
 }
 
 func (c *Config) useBraze(url string) { c.Sender.Braze.Endpoint = url }
@@ -229,6 +242,14 @@ func (c *Config) DoorKey() string {
 		return c.Ingest.Ingest.Keys[0].Key.Reveal()
 	}
 	return localKey
+}
+
+// currentsToken is a token that Currents may come with; empty where none is taken.
+func (c *Config) currentsToken() string {
+	if tokens := c.Ingest.Ingest.CurrentsTokens; len(tokens) > 0 {
+		return tokens[0].Reveal()
+	}
+	return ""
 }
 
 // reachable is an address that can be dialled, for one that is listened on.

@@ -20,12 +20,13 @@ func TestWhatIsNotConfiguredIsLocal(t *testing.T) {
 		environ []string
 		want    pipeline.Local
 	}{
-		{"nothing", nil, pipeline.Local{Kafka: true, Registry: true, Braze: true, Key: true}},
-		{"a Kafka", []string{"KAFKA_BROKERS=k:9092"}, pipeline.Local{Registry: true, Braze: true, Key: true}},
-		{"a registry", []string{"SCHEMA_REGISTRY_URL=http://r:8081"}, pipeline.Local{Kafka: true, Braze: true, Key: true}},
-		{"a Braze", []string{"BRAZE_REST_ENDPOINT=https://rest.fra-01.braze.eu", "BRAZE_API_KEY=k"}, pipeline.Local{Kafka: true, Registry: true, Key: true}},
-		{"keys", []string{"INGEST_KEYS=shop:s3cret"}, pipeline.Local{Kafka: true, Registry: true, Braze: true}},
-		{"a variable that is empty", []string{"KAFKA_BROKERS="}, pipeline.Local{Kafka: true, Registry: true, Braze: true, Key: true}},
+		{"nothing", nil, pipeline.Local{Kafka: true, Registry: true, Braze: true, Key: true, Token: true}},
+		{"a Kafka", []string{"KAFKA_BROKERS=k:9092"}, pipeline.Local{Registry: true, Braze: true, Key: true, Token: true}},
+		{"a registry", []string{"SCHEMA_REGISTRY_URL=http://r:8081"}, pipeline.Local{Kafka: true, Braze: true, Key: true, Token: true}},
+		{"a Braze", []string{"BRAZE_REST_ENDPOINT=https://rest.fra-01.braze.eu", "BRAZE_API_KEY=k"}, pipeline.Local{Kafka: true, Registry: true, Key: true, Token: true}},
+		{"keys", []string{"INGEST_KEYS=shop:s3cret"}, pipeline.Local{Kafka: true, Registry: true, Braze: true, Token: true}},
+		{"a variable that is empty", []string{"KAFKA_BROKERS="}, pipeline.Local{Kafka: true, Registry: true, Braze: true, Key: true, Token: true}},
+		{"tokens of Currents", []string{"BRAZE_CURRENTS_TOKENS=t0k3n"}, pipeline.Local{Kafka: true, Registry: true, Braze: true, Key: true}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -58,6 +59,50 @@ func TestAddressesWithoutAHostAreOnLoopback(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("addresses (-want +got):\n%s", diff)
+	}
+}
+
+func TestTheTokenThatEverybodyKnowsIsForLoopbackOnly(t *testing.T) {
+	t.Parallel()
+	for addr, want := range map[string]int{"127.0.0.1:8080": 1, "0.0.0.0:8080": 0} {
+		cfg, _, err := pipeline.Load(config.Options{Environ: []string{"INGEST_ADDR=" + addr, "INGEST_KEYS=shop:s3cret"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := cfg.Ingest.Ingest.CurrentsTokens; len(got) != want {
+			t.Errorf("at %s it takes %d tokens of Currents, want %d", addr, len(got), want)
+		}
+	}
+}
+
+func TestTheSinksOfACommandAreThoseOfTheFileElseOfTheRunOnThisMachine(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "sinks.yaml")
+	text := "sinks:\n  - {name: warehouse, kind: http, start: latest, http: {url: \"https://x.example/in\", auth: {scheme: bearer, secret: \"${WAREHOUSE_TOKEN}\"}}}\n"
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		name    string
+		environ []string
+		want    string
+	}{
+		{"a run on this machine", nil, "collector files"},
+		{"a cluster without a file", []string{"KAFKA_BROKERS=k:9092"}, ""},
+		{"a file whose variables are set elsewhere", []string{"KAFKA_BROKERS=k:9092", "SINKS_FILE=" + file}, "warehouse"},
+	} {
+		cfg, _, err := pipeline.Load(config.Options{Environ: append([]string{"X=1"}, c.environ...)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		list, err := cfg.Sinks()
+		var names []string
+		for _, s := range list {
+			names = append(names, s.Name)
+		}
+		if got := strings.Join(names, " "); err != nil || got != c.want {
+			t.Errorf("%s: %s, %v; want %s", c.name, got, err, c.want)
+		}
 	}
 }
 

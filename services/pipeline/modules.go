@@ -8,6 +8,7 @@ import (
 
 	attributesync "github.com/sluicehq/sluice/services/attribute-sync"
 	brazesender "github.com/sluicehq/sluice/services/braze-sender"
+	currentsfanout "github.com/sluicehq/sluice/services/currents-fanout"
 )
 
 // module is a service as this process runs it.
@@ -30,6 +31,9 @@ var modules = []module{
 	{name: brazesender.Name, sends: true, open: func(ctx context.Context, c Config, p *daemon.Process) (daemon.Service, error) {
 		return brazesender.Open(ctx, c.Sender, p)
 	}},
+	{name: currentsfanout.Name, open: func(ctx context.Context, c Config, p *daemon.Process) (daemon.Service, error) {
+		return currentsfanout.Open(ctx, c.Fanout, p)
+	}},
 }
 
 // flow is one of the ways that data takes through Sluice.
@@ -50,7 +54,10 @@ var flows = []flow{
 		what: "profile attributes to Braze", way: "ingest > customer.profiles > attribute-sync > braze.attributes > braze-sender",
 		needs: []string{ingest.Name, attributesync.Name, brazesender.Name},
 	},
-	{what: "engagement from Braze to analytics"},
+	{
+		what: "engagement from Braze to analytics", way: "Currents > ingest > braze.engagements > currents-fanout > sinks",
+		needs: []string{ingest.Name, currentsfanout.Name},
+	},
 	{
 		what: "orders, shipments and payments to Braze", way: "ingest > commerce.events > braze-sender",
 		needs: []string{ingest.Name, brazesender.Name},

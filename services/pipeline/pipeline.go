@@ -3,6 +3,8 @@
 //
 //	config.go     one configuration for all; what nobody has set is local
 //	standins.go   the embedded Kafka and schema registry, and the Braze sandbox
+//	reports.go    what the sandbox reports back to the front door
+//	localsinks.go where engagement goes when nobody has said where
 //	modules.go    the services in the order of the flows, and the flows
 //	stages.go     who stops when: those that write before those that read
 //	progress.go   the law in one line, every few seconds
@@ -24,6 +26,8 @@ import (
 
 	"github.com/sluicehq/sluice/pkg/daemon"
 	"github.com/sluicehq/sluice/services/pipeline/simulate"
+
+	currentsfanout "github.com/sluicehq/sluice/services/currents-fanout"
 )
 
 // Options are what the command line adds to the configuration.
@@ -55,6 +59,8 @@ type Places struct {
 	Registry string // URL
 	Sandbox  string // URL of the Braze sandbox
 	Braze    string // URL that events are sent to: the sandbox's, or the real endpoint
+	Sinks    string // file of the sinks
+	Files    string // folder into which engagement is written, where nobody has configured sinks
 }
 
 // Open starts the stand-ins and opens the services. Run runs them; without Run, Close ends what was
@@ -69,7 +75,8 @@ func Open(ctx context.Context, c Config, o Options, p *daemon.Process) (*Pipelin
 	}
 	c.PickSeed()
 	sends := slices.ContainsFunc(picked, func(m module) bool { return m.sends })
-	s, err := startStandins(ctx, &c, sends, p)
+	fansOut := slices.ContainsFunc(picked, func(m module) bool { return m.name == currentsfanout.Name })
+	s, err := startStandins(ctx, &c, sends, fansOut, p)
 	if err != nil {
 		return nil, err
 	}
@@ -80,6 +87,12 @@ func Open(ctx context.Context, c Config, o Options, p *daemon.Process) (*Pipelin
 	}
 	if sends {
 		l.places.Braze = c.Sender.Braze.Endpoint
+	}
+	if fansOut {
+		l.places.Sinks = c.Fanout.Fanout.SinksFile
+	}
+	if s.sinks != nil {
+		l.places.Files = s.sinks.folder
 	}
 	if err := l.open(ctx, picked, p); err != nil {
 		return nil, errors.Join(err, s.Close())
@@ -107,13 +120,20 @@ func (l *Pipeline) open(ctx context.Context, picked []module, p *daemon.Process)
 		if l.places.Door == "" {
 			return errors.New("simulating customers: they need the front door, which is not among the targets")
 		}
-		crowd := &crowd{pipeline: l}
-		first := l.stages[0]
-		s := &stage{service: crowd, ended: make(chan struct{})}
-		first.upstream = s // customers leave before the door shuts
-		l.group.Add(p.Named("simulate"), s)
+		l.visit(p.Named("simulate"), &crowd{pipeline: l})
+	}
+	if l.standins.sandbox != nil && l.places.Door != "" && l.config.Sandbox.Currents && l.config.currentsToken() != "" {
+		l.visit(p.Named("sandbox"), &reports{pipeline: l})
 	}
 	return nil
+}
+
+// visit adds somebody who comes to the front door, and leaves before it shuts.
+func (l *Pipeline) visit(p *daemon.Process, visitor daemon.Service) {
+	first := l.stages[0]
+	s := &stage{service: visitor, upstream: first.upstream, ended: make(chan struct{})}
+	first.upstream = s
+	l.group.Add(p, s)
 }
 
 // stage puts a service behind the one before it.

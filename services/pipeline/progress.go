@@ -12,6 +12,7 @@ import (
 
 	attributesync "github.com/sluicehq/sluice/services/attribute-sync"
 	brazesender "github.com/sluicehq/sluice/services/braze-sender"
+	currentsfanout "github.com/sluicehq/sluice/services/currents-fanout"
 )
 
 // counters are the metrics of the services that run here.
@@ -42,9 +43,13 @@ type Law struct {
 	Cases    int // and by POST /v1/cases
 	Hooks    int // and what vendors' webhooks became
 	Polls    int // and what systems said that were asked
+	Currents int // and what Braze has reported
+	Actions  int // and the webhooks that it has sent
 	// Sync are the books of attribute-sync, which counts what is committed: Held, receipts among it that it
 	// learns from, comes on top of Accepted. What it has delivered the sender gets, in as many records or fewer.
-	Sync  Books
+	Sync Books
+	// Sinks are the books of currents-fanout: each record counts once for every sink.
+	Sinks Books
 	Books // of the sender
 }
 
@@ -58,7 +63,10 @@ func (c counters) law() Law {
 		Cases:    door["sluice_ingest_accepted_total cases"],
 		Hooks:    door["sluice_ingest_accepted_total hooks"],
 		Polls:    door["sluice_ingest_accepted_total polls"],
+		Currents: door["sluice_ingest_accepted_total currents"],
+		Actions:  door["sluice_ingest_accepted_total actions"],
 		Sync:     c.syncs(),
+		Sinks:    c.sinks(),
 		Books:    c.sends(),
 	}
 }
@@ -87,6 +95,19 @@ func (c counters) syncs() Books {
 		Delivered: settled("delivered"), Skipped: settled("skipped"), Refused: settled("refused"),
 		Held: sums["sluice_attributes_held"],
 	}
+}
+
+// sinks are the books of currents-fanout. What was given back unsettled is accepted again by whoever has its
+// partition then.
+func (c counters) sinks() Books {
+	sums := c.sums(currentsfanout.Name)
+	settled := func(outcome string) int { return sums["sluice_fanout_records_total "+outcome] }
+	b := Books{
+		Accepted:  sums["sluice_fanout_accepted_total"] - sums["sluice_fanout_returned_total"],
+		Delivered: settled("delivered"), Skipped: settled("skipped"), Refused: settled("refused"),
+	}
+	b.Held = max(0, b.Accepted-b.Delivered-b.Skipped-b.Refused)
+	return b
 }
 
 // sums adds up a service's counters and gauges by name, and by name and outcome or route where they have one.
@@ -125,7 +146,7 @@ func (l Law) String() string {
 	for _, way := range []struct {
 		name  string
 		items int
-	}{{"commerce", l.Commerce}, {"profiles", l.Profiles}, {"cases", l.Cases}, {"webhooks", l.Hooks}, {"polls", l.Polls}} {
+	}{{"commerce", l.Commerce}, {"profiles", l.Profiles}, {"cases", l.Cases}, {"webhooks", l.Hooks}, {"polls", l.Polls}, {"Currents", l.Currents}, {"actions", l.Actions}} {
 		if way.items > 0 {
 			fmt.Fprintf(&b, "%s%s %d", sign, way.name, way.items)
 			sign = ", "
@@ -138,6 +159,9 @@ func (l Law) String() string {
 		fmt.Fprintf(&b, "   to profiles: taken %d = delivered %d + skipped %d + refused %d", s.Accepted, s.Delivered, s.Skipped, s.Refused)
 	}
 	fmt.Fprintf(&b, "   to Braze: %s", l.Books)
+	if s := l.Sinks; s.Accepted > 0 {
+		fmt.Fprintf(&b, "   to sinks: %s", s)
+	}
 	return b.String()
 }
 

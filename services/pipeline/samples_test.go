@@ -42,7 +42,11 @@ func samples(topic string) []sample {
 		return updateSamples()
 	case schema.BrazeDeliveries:
 		return deliverySamples()
-	case schema.DeadLetters("ingest"), schema.DeadLetters("braze-sender"), schema.DeadLetters("attribute-sync"):
+	case schema.BrazeEngagements:
+		return engagementSamples()
+	case schema.BrazeActions:
+		return actionSamples()
+	case schema.DeadLetters("ingest"), schema.DeadLetters("braze-sender"), schema.DeadLetters("attribute-sync"), schema.DeadLetters("currents-fanout"):
 		return []sample{letterSample()}
 	}
 	return nil

@@ -23,16 +23,24 @@ type standins struct {
 	registry *registryembedded.Registry
 	sandbox  *brazefake.Sandbox
 	braze    *http.Server
-	brazeURL string // of the sandbox; empty without one
+	brazeURL string      // of the sandbox; empty without one
+	sinks    *localSinks // nil where somebody has configured others, or nobody fans out
 	served   chan struct{}
 }
 
 // startStandins starts what is not configured, and points the configuration at it.
-func startStandins(ctx context.Context, c *Config, sends bool, p *daemon.Process) (*standins, error) {
+func startStandins(ctx context.Context, c *Config, sends, fansOut bool, p *daemon.Process) (*standins, error) {
 	s := &standins{}
 	complain := func(line string) { p.Log.Warn().Msg(line) }
 	if err := s.start(ctx, c, sends, complain); err != nil {
 		return nil, errors.Join(err, s.Close())
+	}
+	if fansOut && c.Fanout.Fanout.SinksFile == "" {
+		var err error
+		if s.sinks, err = writeLocalSinks(c.Sandbox.DataDir, s.brazeURL); err != nil {
+			return nil, errors.Join(err, s.Close())
+		}
+		c.Fanout.Fanout.SinksFile = s.sinks.file
 	}
 	return s, nil
 }
@@ -120,6 +128,7 @@ func (s *standins) Close() error {
 	if s.kafka != nil {
 		errs = append(errs, s.kafka.Close())
 	}
+	errs = append(errs, s.sinks.Close())
 	return errors.Join(errs...)
 }
 

@@ -15,6 +15,7 @@ import (
 // Cause is what letters have in common.
 type Cause struct {
 	Service  string       `json:"service"`
+	Sink     string       `json:"sink,omitempty"` // of currents-fanout
 	Reason   string       `json:"reason"`
 	Detail   string       `json:"detail"` // less what differs from letter to letter
 	Letters  int          `json:"letters"`
@@ -38,39 +39,39 @@ const maxCauses = 5_000
 
 // Group reads the letters that fit and groups them by cause.
 func Group(ctx context.Context, c *replay.Cluster, f Filter) (List, error) {
-	type same struct{ service, reason, detail string }
+	type alike struct{ service, sink, reason, detail string }
 	type entry struct {
-		id     replay.Place
-		origin replay.Place
-		at     time.Time
+		id    replay.Place
+		about record
+		at    time.Time
 	}
-	letters := map[same][]entry{}
-	replayed := map[replay.Place]bool{}
+	letters := map[alike][]entry{}
+	replayed := map[record]bool{}
 	rd := newReader(c)
 	err := rd.read(ctx, f, func(l *Letter) error {
 		if !f.fits(l) {
 			return nil
 		}
-		k := same{l.Service, l.Reason, Pattern(l.Detail)}
+		k := alike{l.Service, l.Sink, l.Reason, Pattern(l.Detail)}
 		if letters[k] == nil && len(letters) >= maxCauses {
 			k.detail = "(other)"
 		}
-		letters[k] = append(letters[k], entry{l.ID, l.Origin(), l.At})
+		letters[k] = append(letters[k], entry{l.ID, l.record(), l.At})
 		return nil
-	}, func(of replay.Place) { replayed[of] = true })
+	}, func(of record) { replayed[of] = true })
 	if err != nil {
 		return List{}, err
 	}
 	list := List{Causes: []Cause{}, Unreadable: rd.unreadables, Unreadables: rd.unreadable}
 	for k, entries := range letters {
-		cause := Cause{Service: k.service, Reason: k.reason, Detail: k.detail}
+		cause := Cause{Service: k.service, Sink: k.sink, Reason: k.reason, Detail: k.detail}
 		for _, e := range entries {
-			cause.add(e.id, e.at, !replayed[e.origin])
+			cause.add(e.id, e.at, !replayed[e.about])
 		}
 		list.Causes = append(list.Causes, cause)
 	}
 	slices.SortFunc(list.Causes, func(a, b Cause) int {
-		return cmp.Or(cmp.Compare(b.Letters, a.Letters), cmp.Compare(a.Service, b.Service), cmp.Compare(a.Reason, b.Reason), cmp.Compare(a.Detail, b.Detail))
+		return cmp.Or(cmp.Compare(b.Letters, a.Letters), cmp.Compare(a.Service, b.Service), cmp.Compare(a.Sink, b.Sink), cmp.Compare(a.Reason, b.Reason), cmp.Compare(a.Detail, b.Detail))
 	})
 	return list, nil
 }

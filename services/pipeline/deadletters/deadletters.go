@@ -7,6 +7,7 @@
 //	plan.go      what would happen, and what to know before; nothing moves
 //	judge.go     which of them go back, and why the others do not
 //	replay.go    sending them back, each customer's in the order in which they stood on their topic
+//	sink.go      letters of a sink of currents-fanout, which go back to that sink alone
 //
 // A letter is sent back at most once. What remembers that it was is twofold. The copy itself says in
 // its header replayed-from of which record it is one: that is durable in the same moment as the copy,
@@ -32,7 +33,17 @@ type Letter struct {
 	ID      replay.Place // in the dead-letter topic
 	At      time.Time    // when it was written
 	Service string       // who gave the record up
+	Sink    string       // of currents-fanout, for which it was given up; empty of all others
 }
+
+// record is what a letter is about: a record, and of currents-fanout the sink that could not take it. Another
+// sink may have a letter about the same record, or may have taken it.
+type record struct {
+	replay.Place
+	sink string
+}
+
+func (l *Letter) record() record { return record{l.Origin(), l.Sink} }
 
 // Origin is where the record stood.
 func (l *Letter) Origin() replay.Place {

@@ -13,6 +13,7 @@ import (
 // Filter says which letters are meant. Everything that is set must hold.
 type Filter struct {
 	Service string // who gave the records up; every service when empty
+	Sink    string // of currents-fanout, that gave the records up
 	Reason  string
 	Match   string // a piece of the detail, of the event's id, or the whole key
 	Since   time.Time
@@ -22,13 +23,16 @@ type Filter struct {
 
 // IsZero reports whether every letter is meant.
 func (f Filter) IsZero() bool {
-	return f.Service == "" && f.Reason == "" && f.Match == "" && f.Since.IsZero() && f.Until.IsZero() && len(f.IDs) == 0
+	return f.Service == "" && f.Sink == "" && f.Reason == "" && f.Match == "" && f.Since.IsZero() && f.Until.IsZero() && len(f.IDs) == 0
 }
 
 // services are those whose topics have to be read.
 func (f Filter) services() []string {
 	if f.Service != "" {
 		return []string{f.Service}
+	}
+	if f.Sink != "" {
+		return []string{fanout}
 	}
 	if len(f.IDs) == 0 {
 		return Services()
@@ -55,6 +59,7 @@ func (f Filter) worthDecoding(r *stream.Record) bool {
 func (f Filter) fits(l *Letter) bool {
 	switch {
 	case f.Service != "" && l.Service != f.Service,
+		f.Sink != "" && l.Sink != f.Sink,
 		f.Reason != "" && l.Reason != f.Reason,
 		!f.Since.IsZero() && l.At.Before(f.Since),
 		!f.Until.IsZero() && !l.At.Before(f.Until),

@@ -14,17 +14,19 @@ import (
 )
 
 // judgeAlone says what a letter by itself says.
-func (p *Plan) judgeAlone(marked map[replay.Place]bool) {
+func (p *Plan) judgeAlone(marked map[record]bool) {
 	for i := range p.Items {
 		it := &p.Items[i]
 		switch {
 		case it.OriginPartition < 0:
 			it.keep(NoTopic, "it came by HTTP to "+it.OriginTopic+" and never stood on a topic: whoever sent it may send it again")
-		case p.partitions[it.OriginTopic] == 0:
-			it.keep(NoTopic, "there is no topic "+it.OriginTopic)
+		case p.partitions[p.target(it)] == 0:
+			it.keep(NoTopic, "there is no topic "+p.target(it))
+		case it.Service == fanout && it.Sink == "":
+			it.keep(NoTopic, "it does not say which sink gave it up")
 		case it.Incomplete():
 			it.keep(Incomplete, "it was too large to be kept whole; sluice replay sends it from its topic while it is there")
-		case marked[it.Origin]:
+		case marked[it.record()]:
 			it.keep(Replayed, "a mark among the dead letters says so")
 		}
 	}
@@ -53,16 +55,20 @@ func (it *Item) keep(v Verdict, why string) { it.Verdict, it.Why = v, why }
 // partitionsOf is where copies and receipts of a letter's record may stand: in its own partition, and
 // where its key belongs.
 func (p *Plan) partitionsOf(it *Item) []int32 {
-	n := p.partitions[it.OriginTopic]
+	n := p.partitions[p.target(it)]
 	return []int32{it.OriginPartition, stream.PartitionOf(it.Key, n)}
 }
 
-// open groups the letters that are to go back by their topic.
+// open groups the letters that are to go back by the topic of their record.
 func (p *Plan) open() map[string][]*Item {
+	return p.openBy(func(it *Item) string { return it.OriginTopic })
+}
+
+func (p *Plan) openBy(topic func(*Item) string) map[string][]*Item {
 	topics := map[string][]*Item{}
 	for i := range p.Items {
 		if it := &p.Items[i]; it.Verdict == Replay {
-			topics[it.OriginTopic] = append(topics[it.OriginTopic], it)
+			topics[topic(it)] = append(topics[topic(it)], it)
 		}
 	}
 	return topics
@@ -75,15 +81,16 @@ func (p *Plan) judgeByCommits(ctx context.Context) error {
 	committed := map[string]map[string]map[int32]int64{}
 	for topic, items := range p.open() {
 		for _, it := range items {
-			if committed[it.Service] == nil {
-				offsets, err := p.cluster.Admin.Committed(ctx, p.cluster.Kafka.Group(it.Service))
+			group := it.group()
+			if committed[group] == nil {
+				offsets, err := p.cluster.Admin.Committed(ctx, p.cluster.Kafka.Group(group))
 				if err != nil {
 					return err
 				}
-				committed[it.Service] = offsets
+				committed[group] = offsets
 			}
-			if commit, ok := committed[it.Service][topic][it.OriginPartition]; ok && it.OriginOffset >= commit {
-				it.keep(Held, it.Service+" has not committed past it, and may come to it again")
+			if commit, ok := committed[group][topic][it.OriginPartition]; ok && it.OriginOffset >= commit {
+				it.keep(Held, group+" has not committed past it, and may come to it again")
 			}
 		}
 	}
@@ -92,7 +99,7 @@ func (p *Plan) judgeByCommits(ctx context.Context) error {
 
 // judgeByCopies looks on the topics for what has gone back before.
 func (p *Plan) judgeByCopies(ctx context.Context) error {
-	for topic, items := range p.open() {
+	for topic, items := range p.openBy(p.target) {
 		numbers, places := map[int32]bool{}, map[replay.Place][]*Item{}
 		var since time.Time
 		for _, it := range items {
@@ -104,7 +111,9 @@ func (p *Plan) judgeByCopies(ctx context.Context) error {
 		}
 		err := p.cluster.Copies(ctx, topic, numbers, replay.Before(since, replay.Ahead), func(of replay.Place, r *stream.Record) {
 			for _, it := range places[of] {
-				it.keep(Replayed, "as "+replay.PlaceOf(r).String())
+				if it.Sink == "" || it.Sink == header(r.Headers, sinkHeader) {
+					it.keep(Replayed, "as "+replay.PlaceOf(r).String())
+				}
 			}
 		})
 		if err != nil {
@@ -122,16 +131,18 @@ func earliest(a, b time.Time) time.Time {
 }
 
 // same is an event of one customer on one topic.
-type same struct{ topic, key, id string }
+type same struct{ topic, key, id, sink string }
 
-func (it *Item) event() same { return same{it.OriginTopic, string(it.Key), it.EventID} }
+func (it *Item) event() same { return same{it.OriginTopic, string(it.Key), it.EventID, it.Sink} }
 
 // judgeByReceipts looks for what has arrived, under the letter's place or under another with its id.
 func (p *Plan) judgeByReceipts(ctx context.Context) error {
 	services := map[string][]*Item{}
 	for _, items := range p.open() {
 		for _, it := range items {
-			services[it.Service] = append(services[it.Service], it)
+			if it.Service != fanout { // what its sinks have taken is in no receipt
+				services[it.Service] = append(services[it.Service], it)
+			}
 		}
 	}
 	for service, items := range services {
@@ -155,7 +166,7 @@ func (p *Plan) judgeByReceipts(ctx context.Context) error {
 			for _, it := range places[at] {
 				it.keep(Delivered, "its receipt says so")
 			}
-			for _, it := range events[same{slip.Topic, slip.UserID, slip.EventID}] {
+			for _, it := range events[same{topic: slip.Topic, key: slip.UserID, id: slip.EventID}] {
 				if it.Verdict == Replay {
 					it.keep(Delivered, "as "+at.String()+", which has the same id")
 				}
@@ -172,13 +183,13 @@ func (p *Plan) judgeByReceipts(ctx context.Context) error {
 // judgeTogether keeps back what would go twice: two letters about one record (a service that dies
 // between a letter and its receipt leaves two), or two records with one id.
 func (p *Plan) judgeTogether() {
-	places, events := map[replay.Place]*Item{}, map[same]*Item{}
+	places, events := map[record]*Item{}, map[same]*Item{}
 	for i := range p.Items {
 		it := &p.Items[i]
 		if it.Verdict != Replay {
 			continue
 		}
-		if first := places[it.Origin]; first != nil {
+		if first := places[it.record()]; first != nil {
 			it.keep(Repeated, "the same record as "+first.ID.String())
 			continue
 		}
@@ -186,6 +197,6 @@ func (p *Plan) judgeTogether() {
 			it.keep(Repeated, "the same event as "+first.ID.String())
 			continue
 		}
-		places[it.Origin], events[it.event()] = it, it
+		places[it.record()], events[it.event()] = it, it
 	}
 }

@@ -34,6 +34,7 @@ type Item struct {
 	*Letter `json:"-"`
 	ID      replay.Place `json:"id"`
 	Origin  replay.Place `json:"origin"`
+	Sink    string       `json:"sink,omitempty"` // of currents-fanout, to which it goes back
 	Verdict Verdict      `json:"verdict"`
 	Why     string       `json:"why,omitempty"` // words for a person
 }
@@ -68,7 +69,10 @@ func Make(ctx context.Context, c *replay.Cluster, f Filter) (*Plan, error) {
 	if p.partitions, err = c.Existing(ctx); err != nil {
 		return nil, err
 	}
-	marked := map[replay.Place]bool{}
+	if err := p.findRetries(ctx); err != nil {
+		return nil, err
+	}
+	marked := map[record]bool{}
 	held := 0
 	err = newReader(c).read(ctx, f, func(l *Letter) error {
 		if !f.fits(l) {
@@ -77,9 +81,9 @@ func Make(ctx context.Context, c *replay.Cluster, f Filter) (*Plan, error) {
 		if held += len(l.Value) + len(l.Key) + 200; held > maxHeld {
 			return fmt.Errorf("the letters chosen take more than %d MiB: choose fewer, with --reason, --match, --since or --until", maxHeld>>20)
 		}
-		p.Items = append(p.Items, Item{Letter: l, ID: l.ID, Origin: l.Origin(), Verdict: Replay})
+		p.Items = append(p.Items, Item{Letter: l, ID: l.ID, Origin: l.Origin(), Sink: l.Sink, Verdict: Replay})
 		return nil
-	}, func(of replay.Place) { marked[of] = true })
+	}, func(of record) { marked[of] = true })
 	if err != nil {
 		return nil, err
 	}
@@ -124,7 +128,7 @@ func (p *Plan) warn(ctx context.Context) error {
 		case slices.Contains(hopeless, it.Reason):
 			p.Unreadable++
 		}
-		if time.Since(it.AppendedAt) > receipts.Retention {
+		if it.Service != fanout && time.Since(it.AppendedAt) > receipts.Retention {
 			p.Old++
 		}
 		if p.cluster.Ours(it.OriginTopic) != schema.CustomerEvents {

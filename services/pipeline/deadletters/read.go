@@ -41,9 +41,9 @@ func newReader(c *replay.Cluster) *reader {
 // someUnreadable is how many records that are no letters are named.
 const someUnreadable = 5
 
-// read calls letter with every letter that may fit the filter, and mark with the origin of every
-// record that was replayed, in the order of each partition.
-func (rd *reader) read(ctx context.Context, f Filter, letter func(*Letter) error, mark func(of replay.Place)) error {
+// read calls letter with every letter that may fit the filter, and mark with every record that was
+// replayed, in the order of each partition.
+func (rd *reader) read(ctx context.Context, f Filter, letter func(*Letter) error, mark func(of record)) error {
 	existing, err := rd.cluster.Existing(ctx)
 	if err != nil {
 		return err
@@ -62,7 +62,7 @@ func (rd *reader) read(ctx context.Context, f Filter, letter func(*Letter) error
 				return err
 			}
 			if l.Reason == deadletter.Replayed {
-				mark(l.Origin())
+				mark(l.record())
 				return nil
 			}
 			return letter(l)
@@ -86,7 +86,7 @@ func (rd *reader) decode(ctx context.Context, service string, r *stream.Record) 
 	if err != nil {
 		return nil, err
 	}
-	return &Letter{Letter: l, ID: replay.PlaceOf(r), At: r.Timestamp, Service: service}, nil
+	return &Letter{Letter: l, ID: replay.PlaceOf(r), At: r.Timestamp, Service: service, Sink: sinkOf(&l)}, nil
 }
 
 // Find reads one letter.

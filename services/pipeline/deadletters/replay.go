@@ -51,7 +51,7 @@ func (p *Plan) Do(ctx context.Context, marker Marker, each func(done, of int)) (
 			services[it.Service] = w
 		}
 	}
-	for topic := range p.open() {
+	for topic := range p.openBy(p.target) {
 		topics = append(topics, topic)
 	}
 	producer, err := replay.NewProducer(p.cluster.Kafka, topics...)
@@ -88,7 +88,7 @@ func (p *Plan) send(ctx context.Context, producer *stream.Producer, items []*Ite
 	var all sync.WaitGroup
 	for i, it := range items {
 		all.Add(1)
-		r := replay.Copy(it.Origin, it.Key, it.Value, it.Headers, p.partitions[it.OriginTopic])
+		r := p.copy(it)
 		producer.Produce(ctx, r, func(_ *stream.Record, err error) {
 			errs[i] = err
 			all.Done()
@@ -104,7 +104,7 @@ func (p *Plan) send(ctx context.Context, producer *stream.Producer, items []*Ite
 		case stream.Permanent(errs[i]):
 			done.Failed = append(done.Failed, Failure{it.ID, errs[i].Error()})
 		default:
-			failed = fmt.Errorf("sending %s back to %s: %w", it.ID, it.OriginTopic, errs[i])
+			failed = fmt.Errorf("sending %s back to %s: %w", it.ID, p.target(it), errs[i])
 		}
 	}
 	return sent, failed
@@ -121,6 +121,7 @@ func mark(ctx context.Context, services map[string]*deadletter.Writer, sent []*I
 			Reason: deadletter.Replayed, Detail: "by an operator, from the letter " + it.ID.String(),
 			OriginTopic: it.OriginTopic, OriginPartition: it.OriginPartition, OriginOffset: it.OriginOffset,
 			AppendedAt: it.AppendedAt, Key: it.Key, EventID: it.EventID, FirstAttemptAt: now, LastAttemptAt: now,
+			Headers: it.markHeaders(),
 		}, func(err error) { errs <- err })
 	}
 	var failed error

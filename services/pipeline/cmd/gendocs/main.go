@@ -1,6 +1,7 @@
 // Command gendocs writes those parts of the documentation that the code knows best: the table of
-// settings in each service's README, and the reference of topics in schemas/TOPICS.md. With -check it
-// changes nothing and fails where something is out of date.
+// settings in each service's README, and the references of topics and of engagement events in
+// schemas/TOPICS.md and schemas/ENGAGEMENTS.md. With -check it changes nothing and fails where something is
+// out of date.
 //
 // Without -root it finds the repository from wherever it is run within it.
 package main
@@ -70,22 +71,29 @@ func generate(root string, check bool) error {
 			errs = append(errs, config.UpdateMarkdown(path, p.table))
 		}
 	}
-	reference, err := topicsReference()
+	topics, err := topicsReference()
 	if err != nil {
 		return err
 	}
-	path := filepath.Join(root, filepath.FromSlash(topicsPath))
+	for _, reference := range []struct{ path, text string }{{topicsPath, topics}, {engagementsPath, engagementsReference()}} {
+		errs = append(errs, whole(root, reference.path, reference.text, check))
+	}
+	return errors.Join(errs...)
+}
+
+// whole writes a page that is generated as a whole, or checks it.
+func whole(root, page, text string, check bool) error {
+	path := filepath.Join(root, filepath.FromSlash(page))
 	is, err := os.ReadFile(path) //nolint:gosec // a page of this repository
 	switch {
 	case err != nil && !errors.Is(err, os.ErrNotExist):
-		errs = append(errs, fmt.Errorf("reading the reference of topics: %w", err))
-	case string(is) == reference:
+		return fmt.Errorf("reading a reference: %w", err)
+	case string(is) == text:
+		return nil
 	case check:
-		errs = append(errs, fmt.Errorf("%s is out of date; run make generate", topicsPath))
-	default:
-		errs = append(errs, os.WriteFile(path, []byte(reference), 0o644)) //nolint:gosec // a page for everybody
+		return fmt.Errorf("%s is out of date; run make generate", page)
 	}
-	return errors.Join(errs...)
+	return os.WriteFile(path, []byte(text), 0o644) //nolint:gosec // a page for everybody
 }
 
 // repository is the folder above this one that holds go.work.

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/sluicehq/sluice/pkg/currents"
 	"github.com/sluicehq/sluice/pkg/schema"
 )
 
@@ -40,8 +41,10 @@ func TestCheckFailsUntilPagesAreGenerated(t *testing.T) {
 			t.Errorf("the check does not name %s: %v", p.path, err)
 		}
 	}
-	if !strings.Contains(err.Error(), topicsPath) {
-		t.Errorf("the check does not name %s: %v", topicsPath, err)
+	for _, page := range []string{topicsPath, engagementsPath} {
+		if !strings.Contains(err.Error(), page) {
+			t.Errorf("the check does not name %s: %v", page, err)
+		}
 	}
 	if err := generate(root, false); err != nil {
 		t.Fatal(err)
@@ -80,5 +83,47 @@ func TestTheReferenceNamesEveryTopicAndField(t *testing.T) {
 	}
 	if !strings.Contains(page, "`subscriptions[].group_id`") {
 		t.Error("fields of records inside lists have no rows")
+	}
+}
+
+func TestTheReferenceNamesEveryTypeOfEngagement(t *testing.T) {
+	t.Parallel()
+	page := engagementsReference()
+	for _, typ := range currents.Types() {
+		_, section, ok := strings.Cut(page, "\n### "+typ.Name+"\n")
+		if !ok {
+			t.Errorf("%s has no section", typ.Name)
+			continue
+		}
+		section, _, _ = strings.Cut(section, "\n### ")
+		for i := range typ.Fields {
+			if f := &typ.Fields[i]; !strings.Contains(section, "| `"+f.In+"."+f.Name+"` |") {
+				t.Errorf("%s: %s has no row", typ.Name, f.Name)
+			}
+		}
+		if !strings.Contains(section, "WHERE event_type = '"+typ.Name+"';") {
+			t.Errorf("%s has no view", typ.Name)
+		}
+	}
+}
+
+func TestAViewTakesAnEventApart(t *testing.T) {
+	t.Parallel()
+	typ, ok := currents.Lookup("users.behaviors.Purchase")
+	if !ok {
+		t.Fatal("no purchases")
+	}
+	got := view(&typ)
+	for _, want := range []string{
+		"CREATE VIEW braze.users_behaviors_purchase AS\nSELECT event_id, user_id, external_id, braze_id,", " device_id,",
+		"CAST(event->'properties'->>'price' AS double precision) AS price,", "event->'properties'->'purchase_properties' AS purchase_properties\n",
+		"event->'properties'->>'currency' AS currency", "CAST(event->'properties'->>'ad_tracking_enabled' AS boolean) AS ad_tracking_enabled",
+	} {
+		if !strings.Contains(got, want) {
+			t.Errorf("the view lacks %s\n%s", want, got)
+		}
+	}
+	if strings.Contains(got, "external_user_id") {
+		t.Errorf("the user's id is there twice\n%s", got)
 	}
 }

@@ -24,7 +24,7 @@ func (a *app) deadlettersCommand() *cobra.Command {
 
 // choosing is what the command line says about which letters are meant.
 type choosing struct {
-	service, reason, match, since, until string
+	service, sink, reason, match, since, until string
 }
 
 func (ch *choosing) flags(c *cobra.Command, service bool) {
@@ -33,6 +33,7 @@ func (ch *choosing) flags(c *cobra.Command, service bool) {
 		f.StringVar(&ch.service, "service", "", "only those of this `service`")
 		_ = c.RegisterFlagCompletionFunc("service", cobra.FixedCompletions(deadletters.Services(), cobra.ShellCompDirectiveNoFileComp))
 	}
+	f.StringVar(&ch.sink, "sink", "", "only those of this `sink` of currents-fanout")
 	f.StringVar(&ch.reason, "reason", "", "only with this `reason`, such as item_error")
 	f.StringVar(&ch.match, "match", "", "only with this `text` in their detail or id, or with this key")
 	f.StringVar(&ch.since, "since", "", "only those written at this `time` or later")
@@ -40,7 +41,7 @@ func (ch *choosing) flags(c *cobra.Command, service bool) {
 }
 
 func (ch *choosing) filter(now time.Time) (deadletters.Filter, error) {
-	f := deadletters.Filter{Service: ch.service, Reason: ch.reason, Match: ch.match}
+	f := deadletters.Filter{Service: ch.service, Sink: ch.sink, Reason: ch.reason, Match: ch.match}
 	if ch.service != "" && !slices.Contains(deadletters.Services(), ch.service) {
 		return f, usageError{fmt.Errorf("%s has no dead letters; there are those of %s", ch.service, strings.Join(deadletters.Services(), ", "))}
 	}
@@ -97,6 +98,14 @@ that have not been replayed. The example is one to look at with sluice deadlette
 	return c
 }
 
+// serviceAndSink is who gave a record up.
+func serviceAndSink(c deadletters.Cause) string {
+	if c.Sink == "" {
+		return c.Service
+	}
+	return c.Service + "." + c.Sink
+}
+
 func (a *app) causes(l deadletters.List) error {
 	if l.Unreadable > 0 {
 		a.say("%d records on the topics of dead letters are none, such as %s; sluice tap shows them", l.Unreadable, l.Unreadables[0])
@@ -108,7 +117,7 @@ func (a *app) causes(l deadletters.List) error {
 	var rows [][]string
 	for _, c := range l.Causes {
 		rows = append(rows, []string{
-			strconv.Itoa(c.Letters), strconv.Itoa(c.Open), c.Service, c.Reason, orDash(c.Detail),
+			strconv.Itoa(c.Letters), strconv.Itoa(c.Open), serviceAndSink(c), c.Reason, orDash(c.Detail),
 			c.First.UTC().Format(tap.Millis), c.Last.UTC().Format(tap.Millis), c.Example.String(),
 		})
 	}

@@ -29,7 +29,7 @@ untouched key, value and headers and the header replayed-from, each customer's i
 they stood on their topic. What braze.deliveries says was delivered stays, under its own place or
 under another with the same id; so does what was replayed before: copies are known by their header,
 and by marks among the dead letters (reason: replayed). What the front door refused has no topic to
-go back to. Exit code 1 when something that should have gone back did not.
+go back to. What a sink of currents-fanout could not take goes back to that sink alone. Exit code 1 when something that should have gone back did not.
 
 Let one person replay at a time: two at once do not see each other.
 
@@ -133,6 +133,9 @@ func (a *app) letterPlan(p *deadletters.Plan) error {
 		switch it.Verdict {
 		case deadletters.Replay:
 			w.words = "to " + it.OriginTopic
+			if it.Sink != "" {
+				w.words = "to the sink " + it.Sink + " alone"
+			}
 		case deadletters.Replayed, deadletters.Repeated, deadletters.Delivered:
 			w.words = "" // differs from letter to letter; --json has it
 		default:

@@ -72,6 +72,7 @@ func (a *app) rawRecord(l *deadletters.Letter, file string) error {
 type shown struct {
 	ID             replay.Place `json:"id"`
 	Service        string       `json:"service"`
+	Sink           string       `json:"sink,omitempty"`
 	Reason         string       `json:"reason"`
 	Detail         string       `json:"detail,omitempty"`
 	WrittenAt      time.Time    `json:"written_at"`
@@ -97,7 +98,7 @@ func (a *app) showLetter(ctx context.Context, s *site, l *deadletters.Letter, as
 		return err
 	}
 	v := shown{
-		ID: l.ID, Service: l.Service, Reason: l.Reason, Detail: l.Detail, WrittenAt: l.At.UTC(), Origin: l.Origin(), EventID: l.EventID,
+		ID: l.ID, Service: l.Service, Sink: l.Sink, Reason: l.Reason, Detail: l.Detail, WrittenAt: l.At.UTC(), Origin: l.Origin(), EventID: l.EventID,
 		Attempts: l.Attempts, FirstAttemptAt: l.FirstAttemptAt.UTC(), LastAttemptAt: l.LastAttemptAt.UTC(), Bytes: len(l.Value), Record: line,
 	}
 	if line.Unreadable != nil && utf8.Valid(l.Value) && !strings.ContainsRune(string(l.Value), 0) {
@@ -114,6 +115,7 @@ func (a *app) letterText(v shown) error {
 	rows := [][2]string{
 		{"dead letter", v.ID.String()},
 		{"service", v.Service},
+		{"sink", v.Sink},
 		{"reason", v.Reason},
 		{"detail", v.Detail},
 		{"origin", v.Origin.String() + " of " + v.Record.Timestamp},

@@ -19,6 +19,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/linkedin/goavro/v2"
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/sluicehq/sluice/pkg/config"
@@ -50,6 +51,7 @@ func TestScripts(t *testing.T) {
 		Setup:               besidePipeline,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits": exits, "settled": settled, "portable": portable, "knobs": knobs,
+			"collected": collected, "currentsfile": currentsFile,
 		},
 	})
 }
@@ -70,7 +72,7 @@ func startPipeline(later func(func()), failed func(error)) (*pipeline.Pipeline, 
 	cfg, _, err := pipeline.Load(config.Options{Environ: []string{
 		"EMBEDDED_KAFKA_ADDR=:0", "EMBEDDED_REGISTRY_ADDR=:0", "SANDBOX_BRAZE_ADDR=:0", "INGEST_ADDR=:0", "OPS_ADDR=:0",
 		"LOG_LEVEL=error", "BRAZE_LINGER=20ms", "BRAZE_COMMIT_EVERY=10ms", "INGEST_DRAIN_PAUSE=10ms",
-		"ATTRIBUTE_LINGER=50ms",
+		"ATTRIBUTE_LINGER=50ms", "SANDBOX_CURRENTS=false", // what comes back would count among what scripts count
 	}})
 	if err != nil {
 		return nil, err
@@ -182,6 +184,40 @@ func knobs(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(sandbox.SetKnobs(turned))
 }
 
+// collected N waits until the sandbox's collector has got N events, doubles included.
+func collected(ts *testscript.TestScript, _ bool, args []string) {
+	n, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	sandbox := ts.Value("pipeline").(*pipeline.Pipeline).Sandbox()
+	limit := time.After(time.Minute)
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for got := sandbox.Collected(0); got.Events != n; got = sandbox.Collected(0) {
+		select {
+		case <-tick.C:
+		case <-limit:
+			ts.Fatalf("waited in vain for %d events: %+v", n, got)
+		}
+	}
+}
+
+// currentsFile FILE ID… writes an Avro file of clicks with these ids, as Braze puts one into object storage.
+func currentsFile(ts *testscript.TestScript, _ bool, args []string) {
+	name := ts.MkAbs(args[0])
+	ts.Check(os.MkdirAll(filepath.Dir(name), 0o750))
+	f, err := os.Create(name)
+	ts.Check(err)
+	w, err := goavro.NewOCFWriter(goavro.OCFConfig{W: f, Schema: `{"type":"record","name":"Click","namespace":"dataexport.S3.inner.users.messages.email",
+		"fields":[{"name":"id","type":"string"},{"name":"user_id","type":"string"},{"name":"time","type":"int"}]}`})
+	ts.Check(err)
+	records := []any{}
+	for _, id := range args[1:] {
+		records = append(records, map[string]any{"id": id, "user_id": "b-1", "time": 1785315688})
+	}
+	ts.Check(w.Append(records))
+	ts.Check(f.Close())
+}
+
 // What differs from run to run in an output, and what a script writes instead.
 var passing = []struct {
 	pattern *regexp.Regexp
@@ -219,6 +255,8 @@ func TestTheFirstCurlsWorkAsPrinted(t *testing.T) {
 		curls = append(curls, s.until(regexp.MustCompile(`^ +(curl .*`+path+` .*)$`)))
 	}
 	at := s.until(regexp.MustCompile(`^ +(http://\S+/_sandbox/users/\S+)$`))
+	click := s.until(regexp.MustCompile(`^ +(curl .*/v1/braze/currents .*)$`))
+	collector := s.until(regexp.MustCompile(`^ +(http://\S+/_sandbox/collector)$`))
 	s.until(regexp.MustCompile(`(first arrival)`))
 	for _, curl := range curls {
 		out, err := exec.CommandContext(t.Context(), "bash", "-c", curl).CombinedOutput() //nolint:gosec // that is the test
@@ -234,6 +272,18 @@ func TestTheFirstCurlsWorkAsPrinted(t *testing.T) {
 		case <-tick.C:
 		case <-limit:
 			t.Fatalf("what was sent never arrived at %s: %s", at, body)
+		}
+	}
+	for range 2 { // the second is a double, and comes to no sink
+		if out, err := exec.CommandContext(t.Context(), "bash", "-c", click).CombinedOutput(); err != nil || !strings.HasPrefix(string(out), `{"accepted":1`) && !strings.Contains(string(out), `"duplicate":1`) { //nolint:gosec // that is the test
+			t.Fatalf("%s\nprinted %s: %v", click, out, err)
+		}
+	}
+	for body := ""; !containsAll(body, `"tried-1"`); body = get(t, collector+"?limit=1000") {
+		select {
+		case <-tick.C:
+		case <-limit:
+			t.Fatalf("what Braze reported never arrived at %s: %s", collector, body)
 		}
 	}
 	if code := s.interrupt(); code != 0 {

@@ -18,6 +18,7 @@ import (
 // replaying is what the command line says about a replay.
 type replaying struct {
 	to, from, until string
+	sink            string
 	partitions      []int32
 	copies, skip    bool
 	yes, dry, json  bool
@@ -27,12 +28,13 @@ type replaying struct {
 func (a *app) replayCommand() *cobra.Command {
 	var r replaying
 	c := &cobra.Command{
-		Use:   "replay TOPIC --to SERVICE --from TIME|OFFSET",
-		Short: "Let a service have a range of a topic once more; a dry run with an estimate first",
+		Use:   "replay TOPIC --to SERVICE --from TIME|OFFSET | replay --sink SINK --from TIME [TOPIC]",
+		Short: "Let a service, or a sink of engagement, have a range of a topic once more; a dry run first",
 		Example: `  sluice replay customer.events --to braze-sender --from 2h
   sluice replay customer.events --to braze-sender --from 2026-03-02T09:00:00Z --until 2026-03-02T10:00:00Z --copy --yes
   sluice replay customer.events --to braze-sender --from 4711 --partition 3 --yes
-  sluice replay customer.profiles --to attribute-sync --from start --dry-run      what would it cost?`,
+  sluice replay customer.profiles --to attribute-sync --from start --dry-run      what would it cost?
+  sluice replay --sink warehouse --from 2026-03-02T09:00:00Z --yes`,
 		Long: `Without --yes it only says what the range holds, what of it has been delivered already, and what
 would be sent at what cost.
 
@@ -45,13 +47,26 @@ meanwhile, and every other reader of the topic sees the copies, too.
 Of customer.profiles it says what Braze would be told: the records are held to what attribute-sync
 knows of their customers now, batch by batch, and the data points are counted exactly.
 
+With --sink it is one sink of currents-fanout that gets everything from --from (or --since) on again, of
+TOPIC or of all that it reads. Nothing has to be stopped: the sink is paused, set back once none of its
+replicas is at work, and goes on; the others do not notice. Interrupted, it leaves the sink paused, and the
+same command finishes it.
+
 --from and --until take an offset, a time (RFC 3339), a date, how long ago, or start. TOPIC is a name
 without TOPIC_PREFIX.
 
 ` + where,
-		Args: cobra.ExactArgs(1),
+		Args: func(c *cobra.Command, args []string) error {
+			if r.sink != "" {
+				return cobra.MaximumNArgs(1)(c, args)
+			}
+			return cobra.ExactArgs(1)(c, args)
+		},
 		RunE: func(c *cobra.Command, args []string) error {
 			r.skipGiven = c.Flags().Changed("skip-delivered")
+			if r.sink != "" {
+				return a.replaySink(c, append(args, "")[0], r)
+			}
 			o, err := r.order(args[0], time.Now())
 			if err != nil {
 				return err
@@ -70,7 +85,9 @@ without TOPIC_PREFIX.
 	}
 	f := c.Flags()
 	f.StringVar(&r.to, "to", "", "the `service` that is to have the records, such as braze-sender")
+	f.StringVar(&r.sink, "sink", "", "the `sink` of currents-fanout that is to have the records")
 	f.StringVar(&r.from, "from", "", "where the range begins: `time`, offset, or start")
+	f.StringVar(&r.from, "since", "", "the same as --from")
 	f.StringVar(&r.until, "until", "", "where it ends, without it: `time` or offset; only with --copy")
 	f.Int32SliceVar(&r.partitions, "partition", nil, "only these `partitions`, a comma list")
 	f.BoolVar(&r.copies, "copy", false, "produce the records once more instead of setting the service back")
@@ -78,6 +95,9 @@ without TOPIC_PREFIX.
 	f.BoolVar(&r.yes, "yes", false, "do it")
 	f.BoolVar(&r.dry, "dry-run", false, "only say what would happen, as without --yes")
 	f.BoolVar(&r.json, "json", false, "print JSON")
+	c.MarkFlagsMutuallyExclusive("from", "since")
+	c.MarkFlagsMutuallyExclusive("to", "sink")
+	_ = c.RegisterFlagCompletionFunc("sink", a.sinkNames)
 	_ = c.RegisterFlagCompletionFunc("to", cobra.FixedCompletions(pipeline.Targets(), cobra.ShellCompDirectiveNoFileComp))
 	return c
 }

@@ -29,6 +29,10 @@ until INGEST_KEYS is set; ROUTES_FILE and SOURCES_FILE name routes and sources o
 operators are answered at OPS_ADDR (127.0.0.1:9090). Addresses without a host are on loopback, and
 port 0 picks a free port. Data lives in a temporary folder unless SLUICE_DATA_DIR names one.
 
+What customers do with messages comes back from the sandbox through Currents (SANDBOX_CURRENTS,
+SANDBOX_MARKETING; BRAZE_CURRENTS_TOKENS, dev until it is set), and goes to the sandbox's collector and
+into Parquet files, both where it prints, until SINKS_FILE names other sinks.
+
 Ctrl-C drains: the front door shuts, what was accepted goes on, and the process exits with 0.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return a.run(c.Context(), o) },

@@ -25,6 +25,9 @@ const Partitions = 3
 // Service whose receipts, letters and commits there are.
 const Service = "braze-sender"
 
+// Fanout is the service of whose sinks there are letters and commits, too.
+const Fanout = "currents-fanout"
+
 // Began is when the first record was written, longer ago than anything is kept; each that follows is a
 // second later. Letters are stamped when they are written.
 var Began = time.Date(2020, 3, 2, 9, 0, 0, 0, time.UTC)
@@ -69,7 +72,9 @@ func Start(t testing.TB) *Cluster {
 	must(t, err)
 	t.Cleanup(admin.Close)
 	var all []string
-	for _, topic := range schema.Tables() {
+	retries, _ := schema.Find(schema.Retries(Fanout))
+	states, _ := schema.Find(schema.State(Fanout))
+	for _, topic := range append(schema.Tables(), retries, states) {
 		configs := topic.Configs()
 		configs["retention.ms"] = "-1" // the records are of a day long ago
 		must(t, admin.CreateTopic(t.Context(), kafka.Topic(topic.Name), Partitions, configs))
@@ -154,20 +159,54 @@ func (c *Cluster) Letter(of replay.Place, user, id string, what outcome.Outcome)
 	return at
 }
 
+// Engagement writes an event that Braze has reported.
+func (c *Cluster) Engagement(user, id string) replay.Place {
+	c.t.Helper()
+	e := event.Engagement{
+		ID: id, User: event.User{ExternalID: user}, Type: "users.messages.email.Click", Channel: "email", OccurredAt: c.now, ReceivedAt: c.now,
+		JSON: []byte(`{"id":"` + id + `","event_type":"users.messages.email.Click"}`),
+	}
+	return c.Put(schema.BrazeEngagements, PartitionOf(user), user, avro.AppendEngagement(nil, ID(schema.BrazeEngagements), &e),
+		stream.Header{Key: "event-id", Value: []byte(id)})
+}
+
+// SinkLetter writes the dead letter of a record that a sink of currents-fanout has given up.
+func (c *Cluster) SinkLetter(of replay.Place, sink, id, reason string) replay.Place {
+	c.t.Helper()
+	l := deadletter.Letter{
+		Reason: reason, Detail: "sink " + sink + ": 400", OriginTopic: of.Topic, OriginPartition: of.Partition, OriginOffset: of.Offset,
+		AppendedAt: c.now, EventID: id, Attempts: 1, FirstAttemptAt: c.now, LastAttemptAt: c.now,
+	}
+	for _, r := range c.Records(c.Ours(of.Topic)) {
+		if replay.PlaceOf(r) == of {
+			l.Key, l.Value, l.AppendedAt = r.Key, r.Value, r.Timestamp
+			if l.Headers = r.Headers; c.Ours(of.Topic) != schema.Retries(Fanout) { // where they are there
+				l.Headers = append(l.Headers, stream.Header{Key: "sink", Value: []byte(sink)}, stream.Header{Key: "origin-topic", Value: []byte(c.Ours(of.Topic))})
+			}
+		}
+	}
+	return c.lone(Fanout, l)
+}
+
 // Lone writes a dead letter as it is.
 func (c *Cluster) Lone(l deadletter.Letter) replay.Place {
 	c.t.Helper()
-	w, err := c.Marker(Service)
+	return c.lone(Service, l)
+}
+
+func (c *Cluster) lone(service string, l deadletter.Letter) replay.Place {
+	c.t.Helper()
+	w, err := c.Marker(service)
 	must(c.t, err)
 	defer w.Close()
 	before := map[replay.Place]bool{}
-	for _, r := range c.Records(schema.DeadLetters(Service)) {
+	for _, r := range c.Records(schema.DeadLetters(service)) {
 		before[replay.PlaceOf(r)] = true
 	}
 	done := make(chan error, 1)
 	w.Write(c.t.Context(), l, func(err error) { done <- err })
 	must(c.t, <-done)
-	for _, r := range c.Records(schema.DeadLetters(Service)) {
+	for _, r := range c.Records(schema.DeadLetters(service)) {
 		if at := replay.PlaceOf(r); !before[at] {
 			return at
 		}
