@@ -9,6 +9,7 @@ import (
 	"github.com/sluicehq/sluice/pkg/registry"
 	"github.com/sluicehq/sluice/pkg/stream"
 	"github.com/sluicehq/sluice/pkg/table"
+	"github.com/sluicehq/sluice/services/currents-fanout/watch"
 )
 
 // Config is everything that can be set.
@@ -19,6 +20,7 @@ type Config struct {
 	Registry registry.Config `yaml:"registry"`
 	State    table.Config    `yaml:"state"`
 	Fanout   Options         `yaml:"fanout"`
+	Watch    watch.Config    `yaml:"watch"`
 }
 
 // Options are what only this service knows.

@@ -33,6 +33,7 @@ import (
 	"github.com/sluicehq/sluice/pkg/registry"
 	"github.com/sluicehq/sluice/pkg/schema"
 	"github.com/sluicehq/sluice/pkg/topics"
+	"github.com/sluicehq/sluice/services/currents-fanout/watch"
 )
 
 // Name is the service's name in logs, groups and topics.
@@ -48,6 +49,7 @@ type Service struct {
 	doubles *doubles
 	pauses  *pauses
 	runners []*runner
+	watch   *watch.Watch
 }
 
 // Open connects to Kafka and the registry, prepares the topics and opens every sink of sinks.yaml. It is what
@@ -79,6 +81,7 @@ func (k Kinds) Open(ctx context.Context, c Config, p *daemon.Process) (*Service,
 		return nil, fmt.Errorf("preparing topics: %w", err)
 	}
 	s := &Service{config: c, log: p.Log, health: p.Health, feeds: newFeeds(c.Kafka, avro.FromRegistry(reg))}
+	s.watch = watch.Open(watch.Options{Config: c.Watch, Kafka: c.Kafka, Schemas: avro.FromRegistry(reg), Metrics: p.Metrics, Log: p.Log})
 	if s.letters, err = deadletter.Open(c.Kafka, Name, ids[schema.DeadLetters(Name)]); err != nil {
 		return nil, err
 	}
@@ -117,6 +120,11 @@ func (s *Service) Run(ctx context.Context) error {
 	var all sync.WaitGroup
 	all.Go(func() { s.pauses.follow(ctx, s.applyPauses) })
 	all.Go(func() { s.watchBudgets(ctx) })
+	all.Go(func() {
+		if err := s.watch.Run(ctx); err != nil {
+			s.log.Error().Err(err).Msg("nobody watches over Currents here")
+		}
+	})
 	for _, r := range s.runners {
 		all.Go(func() { r.run(ctx) })
 	}

@@ -8,7 +8,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -113,7 +112,7 @@ func TestNothingIsLostOrOutOfOrderWhateverTheFarEndDoes(t *testing.T) {
 			for user, list := range byUser {
 				byUser[user] = slices.DeleteFunc(list, bad)
 			}
-			done := func(r *replica) bool {
+			done := func() bool {
 				seen := s.ends["rough"].times()
 				for _, id := range ids {
 					if seen[id] == 0 && !bad(id) {
@@ -129,7 +128,7 @@ func TestNothingIsLostOrOutOfOrderWhateverTheFarEndDoes(t *testing.T) {
 			r.holds("rough")
 			s.produce(records[300:]...)
 			r = s.start()
-			r.await("all of it", func() bool { return done(r) })
+			r.await("all of it", done)
 			r.await("rest", func() bool { return r.stats("rough").Held == 0 })
 			r.holds("rough")
 			if diff := cmp.Diff(byUser, s.ends["rough"].byKey()); diff != "" {
@@ -208,87 +207,6 @@ func TestASinkThatNeverAnswersDelaysNoOther(t *testing.T) {
 	}
 }
 
-func TestAPausedSinkLeavesItsGroupAndCanBeSentBack(t *testing.T) {
-	t.Parallel()
-	s := newScene(t, "sinks: [{name: one, kind: fake, "+quick+"}]", "one")
-	s.pause("one", true)
-	records, ids, _ := s.clicks(60, 5)
-	s.produce(records...)
-	r := s.start()
-	if is := r.stats("one"); is.State != "paused" || is.Said != "test: to see" {
-		t.Errorf("the sink is %+v", is)
-	}
-	s.pause("one", false)
-	r.await("all of it", func() bool { return len(s.ends["one"].ids()) == len(ids) })
-	s.pause("one", true)
-	admin, err := stream.NewAdmin(s.config.Kafka)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer admin.Close()
-	group := s.config.Kafka.Group(currentsfanout.Group("one"))
-	r.await("the group to be left", func() bool {
-		members, err := admin.Members(t.Context(), group)
-		return err == nil && len(members) == 0
-	})
-	to := map[int32]int64{}
-	for n := range int32(partitions) {
-		to[n] = 0
-	}
-	if err := admin.MoveOffsets(t.Context(), group, s.config.Kafka.Topic(schema.BrazeEngagements), to); err != nil {
-		t.Fatal(err)
-	}
-	s.pause("one", false)
-	r.await("all of it once more", func() bool { return len(s.ends["one"].ids()) == 2*len(ids) })
-	for id, n := range s.ends["one"].times() {
-		if n != 2 {
-			t.Errorf("%s came %d times", id, n)
-		}
-	}
-}
-
-// TestDoublesAreTheSameForEverybodyWheneverTheyAsk: shuffled doubles, a restart with the local copy and one without.
-func TestDoublesAreTheSameForEverybodyWheneverTheyAsk(t *testing.T) {
-	t.Parallel()
-	s := newScene(t, "sinks: [{name: early, kind: fake, "+quick+"}]", "early", "late", "last")
-	records, ids, _ := s.clicks(400, 9)
-	rng := rand.New(rand.NewPCG(3, 3))
-	var stream []int
-	for i := range records {
-		stream = append(stream, i, i)
-	}
-	rng.Shuffle(len(stream), func(i, j int) { stream[i], stream[j] = stream[j], stream[i] })
-	produce := func(list []int) {
-		for _, i := range list {
-			again := *records[i]
-			s.produce(&again)
-		}
-	}
-	produce(stream[:500])
-	r := s.start()
-	r.await("the first half", func() bool { return len(s.ends["early"].ids()) > 0 && r.stats("early").Held == 0 })
-	r.stop()
-	s.rewrite("sinks: [{name: early, kind: fake, " + quick + "}, {name: late, kind: fake, " + quick + "}]")
-	produce(stream[500:])
-	r = s.start() // warm
-	complete := func(name string) func() bool {
-		return func() bool { return len(s.ends[name].times()) == len(ids) && r.stats(name).Held == 0 }
-	}
-	r.await("early", complete("early"))
-	r.await("late", complete("late"))
-	r.stop()
-	s.config.State.Dir = t.TempDir()
-	s.rewrite("sinks: [{name: early, kind: fake, " + quick + "}, {name: late, kind: fake, " + quick + "}, {name: last, kind: fake, " + quick + "}]")
-	r = s.start() // cold
-	r.await("last", complete("last"))
-	r.stop()
-	for _, name := range []string{"early", "late", "last"} {
-		if diff := cmp.Diff(sorted(ids), sorted(s.ends[name].ids())); diff != "" {
-			t.Errorf("%s:\n%s", name, diff)
-		}
-	}
-}
-
 func TestTwoProcessesShareTheWorkOfASink(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, "sinks: [{name: shared, kind: fake, "+quick+"}]", "shared")
@@ -334,123 +252,4 @@ func TestWhatIsPutOntoTheRetriesComesOnceMoreToItsSink(t *testing.T) {
 		_, two := r.law("two")
 		return one["delivered"] == 1 && one["refused not_avro"] == 1 && two["skipped other_sink"] == 2 && two["delivered"] == 1
 	})
-}
-
-func TestStretchesAreRedoneExactlyAfterACrash(t *testing.T) {
-	t.Parallel()
-	s := newScene(t, "sinks: [{name: files, kind: stretches, filter: {not_types: [\"*.Open\"]}, batch: {events: 40, bytes: 1MiB, linger: 100ms}}]", "files")
-	records, ids, _ := s.clicks(200, 9)
-	for i := range 50 {
-		records = append(records, s.engagement(fmt.Sprint("open", i), fmt.Sprint("u", i%9), "users.messages.email.Open"))
-	}
-	end := s.ends["files"]
-	end.answer(func(_ context.Context, call int, _ []*sink.Event) sink.Answer {
-		if call > 2 {
-			return sink.Deferred("unavailable", "the disk is gone", 0)
-		}
-		return sink.Delivered()
-	})
-	s.produce(records[:150]...)
-	r := s.start()
-	r.await("stretches that fail", func() bool { end.mu.Lock(); defer end.mu.Unlock(); return end.calls > 6 })
-	r.stop() // in the middle of them
-	r.holds("files")
-	end.mu.Lock()
-	begun := len(end.stretches)
-	end.mu.Unlock()
-	s.rewrite("sinks: [{name: files, kind: stretches, filter: {not_types: [\"*.Open\"]}, batch: {events: 7, bytes: 1MiB, linger: 100ms}}]")
-	end.answer(nil)
-	s.produce(records[150:]...)
-	r = s.start()
-	taken := func() []string {
-		end.mu.Lock()
-		defer end.mu.Unlock()
-		var all []string
-		for _, list := range end.files {
-			all = append(all, list...)
-		}
-		return sorted(all)
-	}
-	r.await("all of it", func() bool { return len(taken()) >= len(ids) && r.stats("files").Held == 0 })
-	r.stop()
-	if diff := cmp.Diff(ids, taken()); diff != "" {
-		t.Errorf("not each event in one file:\n%s", diff)
-	}
-	end.mu.Lock()
-	defer end.mu.Unlock()
-	ends := map[string]int64{}
-	for _, asked := range end.asked {
-		where := at(asked.Topic, asked.Partition, asked.First)
-		if before, ok := ends[where]; ok && before != asked.End {
-			t.Errorf("the stretch at %s ended at %d, and then at %d", where, before, asked.End)
-		}
-		ends[where] = asked.End
-	}
-	if begun == 0 || len(end.stretches) <= begun {
-		t.Errorf("%d stretches were begun before the crash, %d in all", begun, len(end.stretches))
-	}
-}
-
-func TestASinkThatBeginsLatestSeesWhatComesAfter(t *testing.T) {
-	t.Parallel()
-	s := newScene(t, "sinks: [{name: new, kind: fake, start: latest, "+quick+"}]", "new")
-	s.produce(s.engagement("old", "u1", "users.messages.email.Click"))
-	r := s.start()
-	r.await("the partitions", func() bool { return r.stats("new").Partitions == 2*partitions })
-	s.produce(s.engagement("young", "u1", "users.messages.email.Click"))
-	r.await("what came after", func() bool { return len(s.ends["new"].ids()) > 0 })
-	if got := s.ends["new"].ids(); !slices.Equal(got, []string{"young"}) {
-		t.Errorf("the sink got %v", got)
-	}
-}
-
-// TestAStopInTheMiddleSendsNothingTwice: what was handed over out of order is made whole before the partitions go.
-func TestAStopInTheMiddleSendsNothingTwice(t *testing.T) {
-	t.Parallel()
-	s := newScene(t, "sinks: [{name: one, kind: fake, concurrency: 5, batch: {events: 20, linger: 10ms}}]", "one")
-	records, ids, byUser := s.clicks(2000, 40)
-	s.produce(records...)
-	s.ends["one"].answer(func(_ context.Context, call int, batch []*sink.Event) sink.Answer {
-		<-time.After(time.Duration(call%7) * time.Millisecond) // lanes run apart
-		return sink.Delivered()
-	})
-	r := s.start()
-	for len(s.ends["one"].ids()) < len(ids) {
-		want := min(len(s.ends["one"].ids())+300, len(ids))
-		r.await("some more", func() bool { return len(s.ends["one"].ids()) >= want })
-		r.stop()
-		r.holds("one")
-		r = s.start()
-	}
-	if diff := cmp.Diff(ids, sorted(s.ends["one"].ids())); diff != "" {
-		t.Errorf("not each event once:\n%s", diff)
-	}
-	if diff := cmp.Diff(byUser, s.ends["one"].byKey()); diff != "" {
-		t.Error(diff)
-	}
-}
-
-// TestABatchThatIsCutOffComesAgain: a far end that does not answer while the service stops.
-func TestABatchThatIsCutOffComesAgain(t *testing.T) {
-	t.Parallel()
-	s := newScene(t, "sinks: [{name: one, kind: fake, "+quick+"}]", "one")
-	s.config.Fanout.Drain = 50 * time.Millisecond
-	asked := make(chan struct{}, 100)
-	s.ends["one"].answer(func(ctx context.Context, _ int, _ []*sink.Event) sink.Answer {
-		asked <- struct{}{}
-		<-ctx.Done()
-		return sink.Deferred("timeout", "", 0)
-	})
-	records, ids, byUser := s.clicks(200, 9)
-	s.produce(records...)
-	r := s.start()
-	<-asked
-	r.stop()
-	r.holds("one")
-	s.ends["one"].answer(nil)
-	r = s.start()
-	r.await("all of it", func() bool { return len(s.ends["one"].ids()) == len(ids) })
-	if diff := cmp.Diff(byUser, s.ends["one"].byKey()); diff != "" {
-		t.Error(diff)
-	}
 }

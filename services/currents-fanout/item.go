@@ -28,8 +28,6 @@ type part struct {
 	top   int64 // the highest offset that was handed over
 	inbox []arrival
 	bytes int64 // of the inbox
-	// waiting says that the first of the inbox waits for something: to know whether it is a double, or for its schema.
-	waiting bool
 
 	stretch *stretch // of a sink that takes stretches
 }

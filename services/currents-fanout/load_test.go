@@ -40,7 +40,7 @@ type inner struct {
 }
 
 func (o *odd) Validate() error {
-	if o.Names != nil && len(o.Names) == 1 {
+	if len(o.Names) == 1 {
 		return errors.Join(config.Problem{Field: "names", Value: "token is " + o.Token.Reveal(), Allowed: "two at least"})
 	}
 	return nil

@@ -54,18 +54,20 @@ func TestFiftySinksThatTakeNothingHoldWhatTheyMay(t *testing.T) {
 		return true
 	}
 	r.await("all of them to be full", full)
-	most := uint64(0)
-	for range 20 { // fetches go on for a while where there is room
+	// What is held rests from here on. What the broker, which is in this process, has written to them last takes a
+	// moment to go, so it is the least of some looks that counts.
+	grown := heap() - before
+	for range 20 {
 		<-time.After(50 * time.Millisecond)
-		most = max(most, heap())
+		grown = min(grown, heap()-before)
 	}
 	var held int64
 	for _, is := range r.service.Stats() {
 		held += is.HeldBytes
 	}
-	t.Logf("%d sinks hold %.1f MiB of records; the heap has grown by %.1f MiB, of which %d MiB are allowed for records", sinks, float64(held)/(1<<20), float64(most-before)/(1<<20), memory>>20)
-	if most-before > memory+sinks*perSink {
-		t.Errorf("the heap has grown by %d bytes", most-before)
+	t.Logf("%d sinks hold %.1f MiB of records; the heap has grown by %.1f MiB, of which %d MiB are allowed for records", sinks, float64(held)/(1<<20), float64(grown)/(1<<20), memory>>20)
+	if grown > memory+sinks*perSink {
+		t.Errorf("the heap has grown by %d bytes", grown)
 	}
 }
 

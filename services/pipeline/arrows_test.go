@@ -35,6 +35,9 @@ var arrows = map[string]string{
 	"pkg/currents":        "pkg/event",
 	"pkg/currents/sample": "pkg/currents",
 
+	// What is said of collections of content.
+	"pkg/content": "pkg/config pkg/braze",
+
 	// Transport.
 	"pkg/stream":            "pkg/ledger pkg/config",
 	"pkg/stream/embedded":   "",
@@ -56,6 +59,7 @@ var arrows = map[string]string{
 	// What every process does, and what tests need.
 	"pkg/daemon":                  "pkg/config",
 	"pkg/kafkatest":               "",
+	"pkg/pgtest":                  "",
 	"pkg/kafkatest/cmd/withkafka": "pkg/kafkatest",
 }
 
@@ -67,8 +71,11 @@ var users = map[string]string{
 	"github.com/twmb/franz-go/pkg/sr":    "pkg/registry",
 	"github.com/linkedin/goavro/v2":      "pkg/avro pkg/registry pkg/registry/embedded services/pipeline/simulate",
 	"github.com/segmentio/kafka-go":      "services/pipeline/simulate",
-	"github.com/labstack/echo/v4":        "services/ingest",
-	"github.com/cockroachdb/pebble/v2":   "pkg/table",
+	"github.com/labstack/echo/v4":        "services/ingest services/content-cacher",
+	"github.com/cockroachdb/pebble/v2":   "pkg/table services/content-cacher/larder",
+	"github.com/jackc/pgx/v5":            "pkg/pgtest services/currents-fanout/pgsink",
+	"github.com/parquet-go/parquet-go":   "services/currents-fanout/filesink",
+	"gocloud.dev/blob":                   "services/currents-fanout/filesink",
 	"github.com/itchyny/gojq":            "services/ingest/webhook services/braze-sender/routes services/currents-fanout/httpsink",
 }
 

@@ -49,6 +49,19 @@ func (l *Pipeline) CurrentsCurl() string {
 		`"user":{"external_user_id":"`+tryer+`"},"properties":{"campaign_id":"welcome","email_address":"you@example.com","url":"https://shop.example/"}}]}`)
 }
 
+// ContentCurl is likewise for a first item of content, which is served a moment later at ContentAt.
+func (l *Pipeline) ContentCurl() string {
+	return l.curl("/v1/content", `{"collection":"banners","id":"hello","approved":true,"body":{"headline":"Hello from Sluice"}}`)
+}
+
+// ContentAt is where that item is read, as Connected Content would; empty where no content is served.
+func (l *Pipeline) ContentAt() string {
+	if l.places.Content == "" {
+		return ""
+	}
+	return l.places.Content + "/v1/content/banners/hello"
+}
+
 // Collector is where the sinks that nobody has configured show what they got; empty without them.
 func (l *Pipeline) Collector() string {
 	if l.places.Sandbox == "" || l.places.Files == "" {
@@ -94,6 +107,9 @@ func (l *Pipeline) welcome(w io.Writer) {
 		if arrival := l.Arrival(); arrival != "" {
 			b.WriteString("\nand see them arrive:\n\n  " + arrival + "\n")
 		}
+		if at := l.ContentAt(); at != "" {
+			b.WriteString("\nApprove a piece of content:\n\n  " + l.ContentCurl() + "\n\nand read it as a message would:\n\n  curl -sS " + at + "\n")
+		}
 		if collector := l.Collector(); collector != "" {
 			b.WriteString("\nWhat customers do with messages comes back from the sandbox. Or tell it yourself, as Braze does:\n\n  " +
 				l.CurrentsCurl() + "\n\nand see it at the far end:\n\n  " + collector + "\n")
@@ -123,7 +139,7 @@ func (l *Pipeline) tell(w io.Writer) {
 		}
 		return what
 	}
-	place("front door", l.places.Door, "POST /v1/events, /v1/commerce, /v1/profiles, /v1/cases, and what tracking clients send")
+	place("front door", l.places.Door, "POST /v1/events, /v1/commerce, /v1/profiles, /v1/cases, /v1/content, and what tracking clients send")
 	if l.places.Door != "" {
 		place("webhooks", l.places.Door+"/v1/hooks/…", l.hooks())
 	}
@@ -140,6 +156,9 @@ func (l *Pipeline) tell(w io.Writer) {
 		what = "who gets engagement; SINKS_FILE names another file"
 	}
 	place("sinks", l.places.Sinks, what)
+	if l.places.Content != "" {
+		place("content", l.places.Content+"/v1/content/…", "what messages read while they are rendered")
+	}
 	place("engagement", l.places.Files, "files of it: Parquet, by type and date")
 	place("operators", l.places.Ops, "/healthz /readyz /metrics")
 	place("Kafka", l.places.Kafka, local(l.config.Local.Kafka, "as configured"))

@@ -14,6 +14,7 @@ import (
 
 	attributesync "github.com/sluicehq/sluice/services/attribute-sync"
 	brazesender "github.com/sluicehq/sluice/services/braze-sender"
+	contentcacher "github.com/sluicehq/sluice/services/content-cacher"
 	currentsfanout "github.com/sluicehq/sluice/services/currents-fanout"
 )
 
@@ -26,6 +27,7 @@ type Config struct {
 	Sync     attributesync.Config  `yaml:",inline"`
 	Sender   brazesender.Config    `yaml:",inline"`
 	Fanout   currentsfanout.Config `yaml:",inline"`
+	Content  contentcacher.Config  `yaml:",inline"`
 	Sandbox  Sandbox               `yaml:"sandbox"`
 	Simulate Simulate              `yaml:"simulate"`
 
@@ -87,6 +89,7 @@ const (
 	fieldKeys     = "ingest.keys"
 	fieldTokens   = "ingest.currents_tokens"
 	fieldIngest   = "ingest.addr"
+	fieldContent  = "content.addr"
 	fieldOps      = "ops.addr"
 )
 
@@ -100,6 +103,7 @@ func localDefaults() map[string]string {
 		fieldKeys:     localKey + ":" + localKey,
 		fieldTokens:   localKey,
 		fieldIngest:   "127.0.0.1:8080",
+		fieldContent:  "127.0.0.1:8081",
 		fieldOps:      "127.0.0.1:9090",
 	}
 }
@@ -135,6 +139,7 @@ func Load(opts config.Options) (Config, *config.Report, error) {
 // what is local is where the stand-ins listen.
 func (c *Config) settle() {
 	c.Ingest.Ingest.Addr = onLoopback(c.Ingest.Ingest.Addr)
+	c.Content.Content.Addr = onLoopback(c.Content.Content.Addr)
 	c.Ops.Addr = onLoopback(c.Ops.Addr)
 	c.Sandbox.KafkaAddr = onLoopback(c.Sandbox.KafkaAddr)
 	c.Sandbox.RegistryAddr = onLoopback(c.Sandbox.RegistryAddr)
@@ -173,6 +178,7 @@ func (c *Config) useKafka(addr string) {
 	c.Sync.Kafka.Brokers = []string{addr}
 	c.Sender.Kafka.Brokers = []string{addr}
 	c.Fanout.Kafka.Brokers = []string{addr}
+	c.Content.Kafka.Brokers = []string{addr}
 }
 
 func (c *Config) useRegistry(url string) {
@@ -180,6 +186,7 @@ func (c *Config) useRegistry(url string) {
 	c.Sync.Registry.URL = url
 	c.Sender.Registry.URL = url
 	c.Fanout.Registry.URL = url
+	c.Content.Registry.URL = url
 }
 
 func (c *Config) useBraze(url string) { c.Sender.Braze.Endpoint = url }

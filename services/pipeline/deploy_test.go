@@ -112,7 +112,7 @@ func TestComposeAsksForWhatItCannotInvent(t *testing.T) {
 func TestComposePassesOnWhatMayBeSet(t *testing.T) {
 	optional := map[string]string{
 		"SHOPIFY_WEBHOOK_SECRETS": "ingest", "STRIPE_WEBHOOK_SECRETS": "ingest", "ZENDESK_WEBHOOK_SECRETS": "ingest", "SOURCES_FILE": "ingest",
-		"FIELDS_FILE": "attribute-sync", "ROUTES_FILE": "braze-sender", "SINKS_FILE": "currents-fanout", "BRAZE_CURRENTS_TOKENS": "ingest",
+		"FIELDS_FILE": "attribute-sync", "ROUTES_FILE": "braze-sender", "SINKS_FILE": "currents-fanout", "CONTENT_FILE": "content-cacher", "BRAZE_CURRENTS_TOKENS": "ingest",
 	}
 	environment := composeEnvironment()
 	for variable := range optional {
@@ -175,7 +175,7 @@ func TestComposeKeepsLocalCopiesOnVolumes(t *testing.T) {
 			owner[volumes[0].Source] = s.Name
 		}
 	}
-	for _, name := range []string{"attribute-sync", "braze-sender", "currents-fanout"} {
+	for _, name := range []string{"attribute-sync", "braze-sender", "currents-fanout", "content-cacher"} {
 		if project.Services[name].Environment["STATE_DIR"] == nil {
 			t.Errorf("%s keeps its local copies nowhere", name)
 		}

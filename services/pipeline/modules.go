@@ -8,6 +8,7 @@ import (
 
 	attributesync "github.com/sluicehq/sluice/services/attribute-sync"
 	brazesender "github.com/sluicehq/sluice/services/braze-sender"
+	contentcacher "github.com/sluicehq/sluice/services/content-cacher"
 	currentsfanout "github.com/sluicehq/sluice/services/currents-fanout"
 )
 
@@ -33,6 +34,9 @@ var modules = []module{
 	}},
 	{name: currentsfanout.Name, open: func(ctx context.Context, c Config, p *daemon.Process) (daemon.Service, error) {
 		return currentsfanout.Open(ctx, c.Fanout, p)
+	}},
+	{name: contentcacher.Name, open: func(ctx context.Context, c Config, p *daemon.Process) (daemon.Service, error) {
+		return contentcacher.Open(ctx, c.Content, p)
 	}},
 }
 
@@ -66,7 +70,10 @@ var flows = []flow{
 		what: "support cases to Braze", way: "ingest > support.cases > attribute-sync > braze.attributes > braze-sender",
 		needs: []string{ingest.Name, attributesync.Name, brazesender.Name},
 	},
-	{what: "approved content for Connected Content"},
+	{
+		what: "approved content for Connected Content", way: "ingest > content.items > content-cacher > Connected Content",
+		needs: []string{ingest.Name, contentcacher.Name},
+	},
 	{what: "CRM and loyalty systems, both ways"},
 }
 

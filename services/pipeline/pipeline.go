@@ -15,6 +15,7 @@
 package pipeline
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -25,8 +26,10 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/sluicehq/sluice/pkg/daemon"
+	"github.com/sluicehq/sluice/services/ingest"
 	"github.com/sluicehq/sluice/services/pipeline/simulate"
 
+	contentcacher "github.com/sluicehq/sluice/services/content-cacher"
 	currentsfanout "github.com/sluicehq/sluice/services/currents-fanout"
 )
 
@@ -60,6 +63,7 @@ type Places struct {
 	Sandbox  string // URL of the Braze sandbox
 	Braze    string // URL that events are sent to: the sandbox's, or the real endpoint
 	Sinks    string // file of the sinks
+	Content  string // URL that content is read from
 	Files    string // folder into which engagement is written, where nobody has configured sinks
 }
 
@@ -100,6 +104,9 @@ func Open(ctx context.Context, c Config, o Options, p *daemon.Process) (*Pipelin
 	return l, nil
 }
 
+// addresses are the variables that say where a service listens.
+var addresses = map[string]string{ingest.Name: "INGEST_ADDR", contentcacher.Name: "CONTENT_ADDR"}
+
 // open opens the services one after the other.
 func (l *Pipeline) open(ctx context.Context, picked []module, p *daemon.Process) error {
 	var upstream *stage
@@ -107,10 +114,15 @@ func (l *Pipeline) open(ctx context.Context, picked []module, p *daemon.Process)
 		part := p.Named(m.name)
 		service, err := m.open(part.Log.WithContext(ctx), l.config, part)
 		if err != nil {
-			return fmt.Errorf("opening %s: %w", m.name, Taken(err, "INGEST_ADDR"))
+			return fmt.Errorf("opening %s: %w", m.name, Taken(err, cmp.Or(addresses[m.name], "INGEST_ADDR")))
 		}
-		if listening, ok := service.(interface{ Addr() string }); ok && m.name == "ingest" {
-			l.places.Door = "http://" + reachable(listening.Addr())
+		if listening, ok := service.(interface{ Addr() string }); ok {
+			switch url := "http://" + reachable(listening.Addr()); m.name {
+			case ingest.Name:
+				l.places.Door = url
+			case contentcacher.Name:
+				l.places.Content = url
+			}
 		}
 		l.counters[m.name] = part.Metrics
 		upstream = l.stage(service, upstream)

@@ -46,7 +46,10 @@ func samples(topic string) []sample {
 		return engagementSamples()
 	case schema.BrazeActions:
 		return actionSamples()
-	case schema.DeadLetters("ingest"), schema.DeadLetters("braze-sender"), schema.DeadLetters("attribute-sync"), schema.DeadLetters("currents-fanout"):
+	case schema.ContentItems:
+		return contentSamples()
+	case schema.DeadLetters("ingest"), schema.DeadLetters("braze-sender"), schema.DeadLetters("attribute-sync"), schema.DeadLetters("currents-fanout"),
+		schema.DeadLetters("content-cacher"):
 		return []sample{letterSample()}
 	}
 	return nil
@@ -86,6 +89,36 @@ func eventSamples() []sample {
 		list = append(list, sample{u.Key(), func(id int) []byte { return avro.AppendEvent(nil, id, &e) }, native})
 	}
 	return list
+}
+
+func contentSamples() []sample {
+	eight, width := int64(8), int64(1600)
+	full := event.Content{
+		ID: "c-1", Collection: "banners", ItemID: "spring", Version: &eight, OccurredAt: morning, ReceivedAt: morning, Source: "contentful", Approved: true,
+		ValidFrom: morning, ValidUntil: morning.Add(time.Hour), Tags: []string{"hero"}, Body: []byte(`{"headline":"Spring"}`),
+		Variants: []event.ContentVariant{{Locale: "de", Body: []byte(`{"headline":"Frühling"}`)}},
+		Assets:   []event.ContentAsset{{URL: "https://img.example/1.jpg", MediaType: "image/jpeg", Rendition: "thumb", Width: &width}},
+	}
+	bare := event.Content{ID: "c-2", Collection: "banners", ItemID: "spring", Locale: "fr", OccurredAt: morning, ReceivedAt: morning, Source: "cms", Body: []byte(`{}`)}
+	native := map[string]any{
+		"item_key": "banners/spring", "event_id": "c-1", "collection": "banners", "item_id": "spring", "locale": nil, "item_version": map[string]any{"long": eight},
+		"occurred_at": morning, "received_at": morning, "source": "contentful", "approved": true,
+		"valid_from_at": map[string]any{"long.timestamp-millis": morning}, "valid_until_at": map[string]any{"long.timestamp-millis": morning.Add(time.Hour)},
+		"tags": []any{"hero"}, "body_json": `{"headline":"Spring"}`,
+		"variants": []any{map[string]any{"locale": "de", "body_json": `{"headline":"Frühling"}`}},
+		"assets": []any{map[string]any{
+			"url": "https://img.example/1.jpg", "media_type": "image/jpeg", "rendition": text("thumb"), "width": map[string]any{"long": width}, "height": nil,
+		}},
+	}
+	bareNative := map[string]any{
+		"item_key": "banners/spring#fr", "event_id": "c-2", "collection": "banners", "item_id": "spring", "locale": text("fr"), "item_version": nil,
+		"occurred_at": morning, "received_at": morning, "source": "cms", "approved": false, "valid_from_at": nil, "valid_until_at": nil,
+		"tags": []any{}, "body_json": `{}`, "variants": []any{}, "assets": []any{},
+	}
+	return []sample{
+		{full.Key(), func(id int) []byte { return avro.AppendContent(nil, id, &full) }, native},
+		{bare.Key(), func(id int) []byte { return avro.AppendContent(nil, id, &bare) }, bareNative},
+	}
 }
 
 func fillUser(native map[string]any, u event.User) {

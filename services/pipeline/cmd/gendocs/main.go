@@ -19,6 +19,8 @@ import (
 
 	attributesync "github.com/sluicehq/sluice/services/attribute-sync"
 	brazesender "github.com/sluicehq/sluice/services/braze-sender"
+	contentcacher "github.com/sluicehq/sluice/services/content-cacher"
+	currentsfanout "github.com/sluicehq/sluice/services/currents-fanout"
 )
 
 func main() {
@@ -52,6 +54,8 @@ func pages() []page {
 	return []page{
 		{"services/attribute-sync/README.md", config.MarkdownTable[attributesync.Config]()},
 		{"services/braze-sender/README.md", config.MarkdownTable[brazesender.Config]()},
+		{"services/content-cacher/README.md", config.MarkdownTable[contentcacher.Config]()},
+		{"services/currents-fanout/README.md", config.MarkdownTable[currentsfanout.Config]()},
 		{"services/ingest/README.md", config.MarkdownTable[ingest.Config]()},
 		{"services/pipeline/README.md", config.MarkdownTable[pipeline.Config]()},
 	}

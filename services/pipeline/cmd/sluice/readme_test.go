@@ -37,8 +37,8 @@ func TestWhatTheFirstPageSaysWorks(t *testing.T) {
 	t.Parallel()
 	list := commands(t, filepath.Join("..", "..", "..", "..", "README.md"), "curl", "bin/sluice")
 	want := []string{
-		`"accepted":1`, `"accepted":1`, `"accepted":1`, `"accepted":1`,
-		"delivered; /users/track answered 201", "muted until", `"accepted":1`,
+		`"accepted":1`, `"accepted":1`, `"accepted":1`, `"accepted":1`, `"accepted":1`, `"accepted":1`,
+		"delivered; /users/track answered 201", "muted until", "collector", `"accepted":1`,
 	}
 	if len(list) != len(want) {
 		t.Fatalf("the page has %d commands, want %d: %q", len(list), len(want), list)
@@ -48,7 +48,7 @@ func TestWhatTheFirstPageSaysWorks(t *testing.T) {
 		t.Fatal(err)
 	}
 	places := l.Places()
-	printed := []string{l.Curl(), l.OrderCurl(), l.ProfileCurl(), l.CaseCurl()}
+	printed := []string{l.Curl(), l.OrderCurl(), l.ProfileCurl(), l.CaseCurl(), l.ContentCurl(), l.CurrentsCurl()}
 	for i, curl := range printed {
 		if said := strings.ReplaceAll(list[i], "http://127.0.0.1:8080", places.Door); said != curl {
 			t.Errorf("the page says\n%s\nand sluice run prints\n%s", said, curl)
