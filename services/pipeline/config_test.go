@@ -44,17 +44,17 @@ func TestWhatIsNotConfiguredIsLocal(t *testing.T) {
 func TestAddressesWithoutAHostAreOnLoopback(t *testing.T) {
 	t.Parallel()
 	cfg, _, err := pipeline.Load(config.Options{Environ: []string{
-		"INGEST_ADDR=:18080", "OPS_ADDR=:0", "EMBEDDED_KAFKA_ADDR=:19092", "EMBEDDED_REGISTRY_ADDR=localhost:0", "SANDBOX_BRAZE_ADDR=:18090",
+		"INGEST_ADDR=:18080", "CONTENT_ADDR=:18081", "OPS_ADDR=:0", "EMBEDDED_KAFKA_ADDR=:19092", "EMBEDDED_REGISTRY_ADDR=localhost:0", "SANDBOX_BRAZE_ADDR=:18090",
 	}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	got := []string{
-		cfg.Ingest.Ingest.Addr, cfg.Ops.Addr, cfg.Sandbox.KafkaAddr, cfg.Sandbox.RegistryAddr,
+		cfg.Ingest.Ingest.Addr, cfg.Content.Content.Addr, cfg.Ops.Addr, cfg.Sandbox.KafkaAddr, cfg.Sandbox.RegistryAddr,
 		cfg.Sender.Kafka.Brokers[0], cfg.Ingest.Kafka.Brokers[0], cfg.Sender.Braze.Endpoint, cfg.DoorURL(), cfg.DoorKey(),
 	}
 	want := []string{
-		"127.0.0.1:18080", "127.0.0.1:0", "127.0.0.1:19092", "127.0.0.1:0",
+		"127.0.0.1:18080", "127.0.0.1:18081", "127.0.0.1:0", "127.0.0.1:19092", "127.0.0.1:0",
 		"127.0.0.1:19092", "127.0.0.1:19092", "http://127.0.0.1:18090", "http://127.0.0.1:18080", "dev",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
