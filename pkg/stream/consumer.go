@@ -48,7 +48,7 @@ type ConsumerOptions struct {
 	FetchBytes int32
 	// FromEnd begins partitions that have no commit at their ends; else at their beginnings.
 	FromEnd bool
-	Log           zerolog.Logger
+	Log     zerolog.Logger
 }
 
 // Consumer reads topics as a member of a group and lends the records to its Handler.

@@ -68,6 +68,7 @@ type repeatsPart struct {
 	table   uint16
 	epoch   uint64
 	topic   [16]byte
+	end     int64 // of the topic, when its copy was looked at
 	trusted int64 // from this offset on the bits are complete
 	next    atomic.Int64
 	bits    bitmap

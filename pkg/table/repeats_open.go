@@ -79,7 +79,7 @@ func (r *Repeats) prepare(p *repeatsPart, again bool) error {
 	r.mu.Lock()
 	need := p.need
 	r.mu.Unlock()
-	p.topic, p.bits.chunks = layout.ID, map[int64]*chunk{}
+	p.topic, p.end, p.bits.chunks = layout.ID, extent.End, map[int64]*chunk{}
 	for _, f := range p.filters { // of a try that failed
 		f.drop(&r.budget)
 	}
@@ -185,6 +185,9 @@ func (r *Repeats) adopt(p *repeatsPart) error {
 			r.reopen(p, false)
 			return err
 		}
+	}
+	if left := p.end - next; left > 10_000 {
+		r.o.Log.Info().Int32("partition", p.number).Int64("records", left).Msg("reading the topic to find what repeats in it")
 	}
 	p.ready, r.seen[p.number] = true, next
 	r.publish()

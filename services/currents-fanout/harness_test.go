@@ -85,7 +85,7 @@ func newSceneOf(t testing.TB, partitions int32, sinks string, names ...string) *
 	s.config = currentsfanout.Config{
 		Kafka: stream.Config{
 			Brokers: brokers, TopicPrefix: "cf-" + strings.ToLower(rand.Text()[:8]) + ".", SessionTimeout: 6 * time.Second,
-			Compression: "lz4", CreateTopics: true, Partitions: partitions, ReplicationFactor: -1,
+			Compression: compression, CreateTopics: true, Partitions: partitions, ReplicationFactor: -1,
 		},
 		Registry: registry.Config{URL: registryURL},
 		State:    table.Config{Dir: t.TempDir(), CacheBytes: 8 << 20},

@@ -119,6 +119,7 @@ func (st *stretch) ready(end int64, begun bool) (n int, closed why, until time.T
 	inbox := st.p.inbox
 	st.fixed = begun
 	if begun {
+		st.pressed = false // it was asked for before anybody knew
 		n, _ = slices.BinarySearchFunc(inbox, end, func(a arrival, end int64) int { return int(a.Offset() - end) })
 		if n < len(inbox) || n > 0 && inbox[n-1].Offset() == end-1 {
 			return n, byRetry, until

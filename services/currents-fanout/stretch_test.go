@@ -7,6 +7,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/sluicehq/sluice/pkg/schema"
+	"github.com/sluicehq/sluice/pkg/stream"
+
 	"github.com/sluicehq/sluice/services/currents-fanout/sink"
 )
 
@@ -63,4 +66,39 @@ func TestStretchesAreRedoneExactlyAfterACrash(t *testing.T) {
 	if begun == 0 || len(end.stretches) <= begun {
 		t.Errorf("%d stretches were begun before the crash, %d in all", begun, len(end.stretches))
 	}
+}
+
+// TestAStretchThatNeedsMoreMemoryThanThereIsGetsIt: it was begun when the sink had more, or by two processes that had
+// twice as much. Without it nothing would ever be committed.
+func TestAStretchThatNeedsMoreMemoryThanThereIsGetsIt(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, "sinks: [{name: files, kind: stretches, batch: {events: 100000, bytes: 1GiB, linger: 1h}}]", "files")
+	s.config.Fanout.Memory = 1 << 20 // room for some 500 records
+	records, ids, _ := s.clicks(6000, 100)
+	s.produce(records...)
+	admin, err := stream.NewAdmin(s.config.Kafka)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer admin.Close()
+	extents, err := admin.Extents(t.Context(), s.config.Kafka.Topic(schema.BrazeEngagements))
+	if err != nil {
+		t.Fatal(err)
+	}
+	end := s.ends["files"]
+	for number, extent := range extents {
+		end.stretches[at(schema.BrazeEngagements, number, 0)] = extent.End
+	}
+	r := s.start()
+	r.await("the stretches", func() bool {
+		end.mu.Lock()
+		defer end.mu.Unlock()
+		n := 0
+		for _, list := range end.files {
+			n += len(list)
+		}
+		return n == len(ids)
+	})
+	r.await("rest", func() bool { return r.stats("files").Held == 0 })
+	r.holds("files")
 }
