@@ -8,9 +8,7 @@ import (
 	"net/http"
 	"syscall"
 
-	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"gocloud.dev/gcerrors"
-	"google.golang.org/api/googleapi"
 
 	"github.com/sluicehq/sluice/services/currents-fanout/sink"
 )
@@ -71,22 +69,6 @@ func classify(err error) sink.Answer {
 	default:
 		return sink.Deferred("unreachable", detail, 0)
 	}
-}
-
-// status is the HTTP status that a cloud answered with; 0 where there is none.
-func status(err error) int {
-	var aws interface{ HTTPStatusCode() int }
-	var azure *azcore.ResponseError
-	var google *googleapi.Error
-	switch {
-	case errors.As(err, &aws):
-		return aws.HTTPStatusCode()
-	case errors.As(err, &azure):
-		return azure.StatusCode
-	case errors.As(err, &google):
-		return google.Code
-	}
-	return 0
 }
 
 func halt(reason, detail string) sink.Answer {

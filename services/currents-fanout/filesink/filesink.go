@@ -32,10 +32,7 @@ import (
 
 	"github.com/rs/zerolog"
 	"gocloud.dev/blob"
-	_ "gocloud.dev/blob/azureblob" // azblob://
-	_ "gocloud.dev/blob/fileblob"  // file://
-	_ "gocloud.dev/blob/gcsblob"   // gs://
-	_ "gocloud.dev/blob/s3blob"    // s3://
+	_ "gocloud.dev/blob/fileblob" // file://
 
 	"github.com/sluicehq/sluice/services/currents-fanout/sink"
 )

@@ -11,8 +11,6 @@ import (
 	"strings"
 	"time"
 
-	"cloud.google.com/go/storage"
-	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"gocloud.dev/blob"
 	"gocloud.dev/gcerrors"
 )
@@ -154,17 +152,9 @@ func (b *bucket) list(ctx context.Context, prefix, after string, more func(strin
 	it := b.blobs.List(&blob.ListOptions{
 		Prefix: b.prefix + prefix,
 		BeforeList: func(as func(any) bool) error {
-			if after == "" {
-				return nil
+			if after != "" {
+				startBehind(as, b.prefix+after)
 			}
-			var inS3 *s3.ListObjectsV2Input
-			var inGCS *storage.Query
-			switch from := b.prefix + after; {
-			case as(&inS3):
-				inS3.StartAfter = &from
-			case as(&inGCS):
-				inGCS.StartOffset = from
-			} // Azure and files have no such thing, and name what is before too
 			return nil
 		},
 	})
