@@ -27,7 +27,9 @@ func moment(value []byte) (time.Time, bool) {
 	if plain {
 		return unix(whole, fraction)
 	}
-	for _, layout := range []string{time.RFC3339, "2006-01-02 15:04:05Z07:00", "2006-01-02 15:04:05 MST", "2006-01-02T15:04:05", time.DateTime} {
+	// Of the names of zones UTC alone means the same everywhere: of any other, time.Parse makes what this
+	// machine's own zone calls so, and else UTC.
+	for _, layout := range []string{time.RFC3339, "2006-01-02 15:04:05Z07:00", "2006-01-02 15:04:05 UTC", "2006-01-02T15:04:05", time.DateTime} {
 		if t, err := time.Parse(layout, said); err == nil && t.Unix() >= 0 && t.Unix() <= latest {
 			return t.UTC().Truncate(time.Millisecond), true
 		}

@@ -17,7 +17,7 @@ import (
 const Unknown = "unknown"
 
 // Redacted is what Braze puts where a connector is told to hide a text. As the id of a user it names
-// nobody: all customers would become one.
+// nobody: all customers would become one. The id of an event it is not either: all events would.
 const Redacted = "[REDACTED]"
 
 // ErrNotObject says that what should be an event is JSON, but no object.
@@ -35,7 +35,8 @@ var ErrNotObject = errors.New("an event must be a JSON object")
 //     have, else now. Where both are there and agree, time_ms gives the milliseconds.
 //   - An absent member, null and the empty text are the same. Numbers stand for their digits. Of a member
 //     that is there twice, the last value that is not empty counts.
-//   - [Redacted] as an id of the user is none. A hash is one: nothing tells it from an id.
+//   - [Redacted] as an id, of the event or of the user, is none: all events would be doubles of one. A hash is
+//     one: nothing tells it from an id.
 //   - No text is too long.
 //
 // The channel is that of the type; where that has none, as a change of subscription, it is what the
@@ -113,7 +114,7 @@ func (r *reader) event() {
 		case "event_type":
 			r.kind(value)
 		case "id":
-			set(&r.e.ID, value)
+			setIdentity(&r.e.ID, value)
 		case "time":
 			r.time = value
 		}

@@ -222,3 +222,18 @@ func TestReadingAllocatesNothing(t *testing.T) {
 		t.Errorf("%v allocations for one event", n)
 	}
 }
+
+// Another zone's abbreviation means what the machine's own zone makes of it, so it says no time.
+func TestTheNameOfAZoneOtherThanUTCSaysNoTime(t *testing.T) {
+	now := time.Date(2026, 9, 1, 0, 0, 0, 0, time.UTC)
+	for said, want := range map[string]time.Time{
+		"2026-01-01 10:00:00 UTC": time.Date(2026, 1, 1, 10, 0, 0, 0, time.UTC),
+		"2026-01-01 10:00:00 EST": now,
+		"2026-01-01 10:00:00 CET": now,
+	} {
+		e, err := currents.Read([]byte(`{"id":"1","time":"`+said+`"}`), "", now)
+		if err != nil || !e.OccurredAt.Equal(want) {
+			t.Errorf("%s is %v (%v), want %v", said, e.OccurredAt, err, want)
+		}
+	}
+}

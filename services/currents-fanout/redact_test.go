@@ -92,7 +92,7 @@ func TestAWebhookIsOneObjectInBrazesWords(t *testing.T) {
 		if what := r.shape(&e, ofActions, d, "ann"); what.Kind != 0 {
 			t.Fatal(what)
 		}
-		if e.ID != "w1" || e.Type != "action.form" || e.Topic != "braze.actions" || e.Engagement != nil {
+		if e.ID != "form/w1" || e.Type != "action.form" || e.Topic != "braze.actions" || e.Engagement != nil {
 			t.Errorf("the event is %+v", e)
 		}
 		return string(e.JSON)

@@ -71,6 +71,9 @@ func (s *selector) skipsAction(a *event.Action) string {
 // actionType is the type of a webhook, beside Braze's own names of events.
 func actionType(a *event.Action) string { return "action." + a.Name }
 
+// actionID names an action among all: its own id does so within its name only.
+func actionID(a *event.Action) string { return a.Name + "/" + a.ID }
+
 // set is a list of ids; nil is no list.
 type set map[string]bool
 

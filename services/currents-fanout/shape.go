@@ -22,7 +22,7 @@ func (r *redactor) shape(e *sink.Event, of feed, d draft, key string) outcome.Ou
 	if of == ofActions {
 		a := d.action
 		user = a.User
-		e.ID, e.Type, e.OccurredAt, e.ReceivedAt, e.Action = a.ID, actionType(a), a.OccurredAt, a.ReceivedAt, a
+		e.ID, e.Type, e.OccurredAt, e.ReceivedAt, e.Action = actionID(a), actionType(a), a.OccurredAt, a.ReceivedAt, a
 		doc = a.JSON
 	} else {
 		g := d.engagement

@@ -106,7 +106,7 @@ func (s *settings) auth(c *check) {
 		c.need("auth.client_id", a.ClientID, "the client's id is needed")
 		c.need("auth.secret", secret, "the client's secret is needed")
 		if u, err := url.Parse(a.TokenURL); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-			c.wrong("auth.token_url", a.TokenURL, "a whole URL that begins with https:// or http://")
+			c.wrong("auth.token_url", nil, "a whole URL that begins with https:// or http://")
 		}
 	case schemeGoogle:
 	default:

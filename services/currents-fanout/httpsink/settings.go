@@ -109,7 +109,7 @@ func (s *settings) address(c *check) {
 		c.wrong("url", nil, "the URL that requests go to is needed")
 		return
 	case err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https":
-		c.wrong("url", s.URL, "a whole URL that begins with https:// or http://")
+		c.wrong("url", nil, "a whole URL that begins with https:// or http://") // not repeated: many a webhook's URL is its secret
 		return
 	case u.User != nil:
 		c.wrong("url", nil, "without a user name and password in it: they belong in auth")

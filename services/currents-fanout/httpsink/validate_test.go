@@ -120,3 +120,17 @@ func TestAProgramThatCannotBeReadIsToldWithItsLine(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// The URL of many a webhook is all that it takes to call it.
+func TestAURLThatIsWrongIsNotRepeated(t *testing.T) {
+	for _, address := range []string{"hooks.example.com/services/T00/s3cr3t", "htps://host/x?key=s3cr3t", "https:/host?key=s3cr3t", "https://h/\x7f?key=s3cr3t"} {
+		for _, o := range []Options{
+			{URL: address},
+			{URL: "https://h/", Auth: Auth{Scheme: schemeOAuth2, ClientID: "a", Secret: "b", TokenURL: address}},
+		} {
+			if err := o.Validate(); err == nil || strings.Contains(err.Error(), "s3cr3t") {
+				t.Errorf("%v", err)
+			}
+		}
+	}
+}

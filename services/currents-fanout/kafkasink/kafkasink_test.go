@@ -273,3 +273,34 @@ func TestRecordsDoNotShareTheBatchsMemory(t *testing.T) {
 		}
 	}
 }
+
+// max.message.bytes of the topic bounds what the client puts together, of which no record is at fault.
+func TestABatchThatIsTooLargeForTheTopicIsSplit(t *testing.T) {
+	f := start(t, 1, map[string]string{"max.message.bytes": "4000"})
+	s := f.open(t, func(o *Options) { o.Compression = "none" })
+	batch := engagements(8)
+	for i := range batch {
+		batch[i].JSON = fmt.Appendf(nil, `{"x":%q}`, strings.Repeat("x", 1000))
+	}
+	batch[5].JSON = fmt.Appendf(nil, `{"x":%q}`, strings.Repeat("x", 5000)) // at fault
+	got := map[string]int{}
+	var hand func(part []*sink.Event)
+	hand = func(part []*sink.Event) {
+		a := s.Write(t.Context(), part)
+		if a.Split {
+			hand(part[:len(part)/2])
+			hand(part[len(part)/2:])
+			return
+		}
+		for _, fate := range fates(a, len(part)) {
+			got[fate]++
+		}
+	}
+	hand(batch)
+	if diff := cmp.Diff(map[string]int{"delivered ": 7, "refused record_refused": 1}, got); diff != "" {
+		t.Error(diff)
+	}
+	if n := len(f.stands(t)[0]); n != 7 {
+		t.Errorf("%d records", n)
+	}
+}

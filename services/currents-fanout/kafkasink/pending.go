@@ -3,6 +3,7 @@ package kafkasink
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"sync"
 
@@ -15,6 +16,7 @@ import (
 const (
 	reasonRefused     = "record_refused" // Kafka will never take this record
 	reasonNoRecord    = "no_record"      // the event has no form that is asked for
+	reasonTooLarge    = "too_large"      // the broker takes no batch of records as large as it came in
 	reasonUnavailable = "unavailable"
 	reasonInterrupted = "interrupted"
 	reasonDenied      = "denied" // a right, a credential or the topic is missing
@@ -32,6 +34,7 @@ type pending struct {
 	fates []outcome.Outcome
 	halt  bool
 	bad   bool // something was not delivered
+	large bool // something came in a batch that was too large
 }
 
 func newPending(n int) *pending {
@@ -44,7 +47,18 @@ func (p *pending) done(i int, err error) {
 		return
 	}
 	o, halt := classify(err)
+	if o.Kind == outcome.Refused && len(p.fates) > 1 && inCompany(err) {
+		// What is too large is what the client has put together: of its parts nobody has judged.
+		o.Kind, o.Reason = outcome.Deferred, reasonTooLarge
+	}
 	p.set(i, o, halt)
+}
+
+// inCompany says of a record that was refused as too large whether the broker did so, who sees batches. What the
+// client refuses is too large alone, and was never compressed.
+func inCompany(err error) bool {
+	text := err.Error()
+	return strings.HasPrefix(text, "MESSAGE_TOO_LARGE") && strings.Contains(text, " compressed_bytes=")
 }
 
 // refuse is for an event of which no record can be made: a webhook where engagements are wanted in Avro, or
@@ -62,6 +76,7 @@ func (p *pending) set(i int, o outcome.Outcome, halt bool) {
 	p.fates[i] = o
 	p.halt = p.halt || halt
 	p.bad = p.bad || o.Kind != outcome.Delivered
+	p.large = p.large || o.Reason == reasonTooLarge
 	if p.left--; p.left == 0 {
 		close(p.all)
 	}
@@ -75,6 +90,9 @@ func (p *pending) answer() sink.Answer {
 	p.over = true
 	if p.left == 0 && !p.bad {
 		return sink.Delivered()
+	}
+	if p.left == 0 && p.large && !slices.ContainsFunc(p.fates, func(o outcome.Outcome) bool { return o.Reason != reasonTooLarge }) {
+		return sink.Answer{All: p.fates[0], Split: true}
 	}
 	for i := range p.fates {
 		if p.fates[i].Kind == 0 {

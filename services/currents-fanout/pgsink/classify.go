@@ -22,6 +22,12 @@ type makingError struct{ err error }
 func (e *makingError) Error() string { return e.err.Error() }
 func (e *makingError) Unwrap() error { return e.err }
 
+// beginError is an error of beginning a transaction, with which nothing of the tables has to do.
+type beginError struct{ err error }
+
+func (e *beginError) Error() string { return "beginning: " + e.err.Error() }
+func (e *beginError) Unwrap() error { return e.err }
+
 // classify says what an error means for a batch of n events. With create what is missing is made the next time, without
 // it a person has to.
 //
@@ -48,6 +54,10 @@ func classify(err error, n int, create bool) sink.Answer {
 		return sink.Deferred("timeout", detail, 0)
 	case "25006": // read_only_sql_transaction: a standby, until somebody promotes it
 		return sink.Deferred("read_only", detail, 0)
+	case "0A000": // feature_not_supported: how a standby refuses a transaction that is to write
+		if _, beginning := errors.AsType[*beginError](err); beginning {
+			return sink.Deferred("read_only", detail, 0)
+		}
 	case "40001", "40P01": // serialization_failure, deadlock_detected
 		return sink.Deferred("conflict", detail, 0)
 	case "55P03", "55006": // lock_not_available, object_in_use

@@ -78,7 +78,7 @@ func (s *postgres) transact(ctx context.Context, pg *pgconn.PgConn, batch []*sin
 	insert.WriteString("COMMIT")
 
 	if _, err := pg.Exec(ctx, open.String()).ReadAll(); err != nil {
-		return 0, 0, fmt.Errorf("beginning: %w", err)
+		return 0, 0, &beginError{err}
 	}
 	r := s.scratch.Get().(*row)
 	defer s.scratch.Put(r)

@@ -21,7 +21,7 @@ import (
 
 // Event is one record for one sink. It is read only: other sinks may hold what it points to.
 type Event struct {
-	ID         string // unique; the far end's means against doubles
+	ID         string // unique; of a webhook its name, a slash, and the id that it has within that name; the far end's means against doubles
 	Type       string // Braze's dotted name; of a webhook "action." and its name
 	Key        string // the customer: events of one key are in order
 	OccurredAt time.Time
@@ -53,7 +53,8 @@ type Sink interface {
 
 // Answer is what became of a batch.
 type Answer struct {
-	// All is what became of every event, where Each is nil. Its Kind is never Skipped.
+	// All is what became of every event, where Each is nil. Its Kind is never Skipped; one of Each may be, for an event that
+	// the sink has nothing to say of.
 	All outcome.Outcome
 	// Each is what became of each event, in the batch's order.
 	Each []outcome.Outcome
