@@ -79,6 +79,7 @@ func bodies() map[string]braze.Body {
 		"delete_phones":  &braze.Delete{Users: []braze.Target{phone}},
 		"export":         &braze.ExportUsers{ExternalIDs: []string{"crm-1001"}, Aliases: []braze.Alias{lead}, Fields: []string{"external_id", "custom_events"}},
 		"export_email":   &braze.ExportUsers{Email: "ada@example.org", Fields: []string{"external_id"}},
+		"catalog_fields": &braze.CatalogFields{Catalog: "products", Fields: []braze.CatalogField{{Name: "weight", Type: "number"}, {Name: "shop", Type: "geo"}}},
 		"catalog": &braze.NewCatalog{Name: "products", Description: "ERP products", Fields: []braze.CatalogField{
 			{Name: "id", Type: "string"}, {Name: "price", Type: "number"}, {Name: "tags", Type: "array"},
 		}},

@@ -36,15 +36,7 @@ func (c *NewCatalog) AppendBody(dst []byte) []byte {
 	w.open('{')
 	w.text("name", c.Name)
 	w.text("description", c.Description)
-	w.name("fields")
-	w.open('[')
-	for _, f := range c.Fields {
-		w.open('{')
-		w.text("name", f.Name)
-		w.text("type", f.Type)
-		w.close('}')
-	}
-	w.close(']')
+	w.catalogFields(c.Fields)
 	w.close('}')
 	w.close(']')
 	w.close('}')
@@ -67,8 +59,13 @@ func (c *NewCatalog) Check() *Violation {
 	case len(c.Fields) > MaxCatalogFields:
 		return tooMany("fields", len(c.Fields), MaxCatalogFields)
 	}
-	seen := make(map[string]bool, len(c.Fields))
-	for i, f := range c.Fields {
+	return checkCatalogFields(c.Fields)
+}
+
+// checkCatalogFields checks the names and types of fields.
+func checkCatalogFields(fields []CatalogField) *Violation {
+	seen := make(map[string]bool, len(fields))
+	for i, f := range fields {
 		at := indexed("fields", i)
 		if v := checkCatalogName(at+".name", f.Name); v != nil {
 			return v

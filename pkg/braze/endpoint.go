@@ -154,6 +154,12 @@ var (
 		Method: http.MethodPost, Path: "/catalogs", Permission: "catalogs.create",
 		MaxItems: 1, MaxBody: MaxBody, Pool: PoolCatalogs, Repeatable: true, Source: "braze-docs: post_create_catalog",
 	}
+	// CatalogFieldsCreate answers 202 and adds the fields later. What becomes of one that is there is not
+	// documented.
+	CatalogFieldsCreate = &Endpoint{
+		Method: http.MethodPost, Path: "/catalogs/{catalog_name}/fields", Permission: "catalogs.create_fields",
+		MaxItems: mostUsers, MaxBody: MaxBody, Pool: PoolCatalogFields, Repeatable: true, Source: "braze-docs: post_create_catalog_fields",
+	}
 	// CatalogItemsCreate answers 202 and leaves those items alone that there are already; how it says so
 	// is not documented.
 	CatalogItemsCreate = &Endpoint{
@@ -189,6 +195,6 @@ func Endpoints() []*Endpoint {
 		UsersExternalIDsRename, UsersExportIDs,
 		CampaignsTriggerSend, CanvasTriggerSend, MessagesSend, TransactionalSend, SendsIDCreate,
 		SubscriptionStatusSet, SubscriptionStatusSetV2, EmailStatus,
-		CatalogsCreate, CatalogItemsCreate, CatalogItemsUpdate, CatalogItemsReplace, CatalogItemsDelete, CatalogItemCreate,
+		CatalogsCreate, CatalogFieldsCreate, CatalogItemsCreate, CatalogItemsUpdate, CatalogItemsReplace, CatalogItemsDelete, CatalogItemCreate,
 	}
 }

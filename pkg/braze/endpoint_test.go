@@ -44,7 +44,7 @@ func TestThePoolsAreAsDocumented(t *testing.T) {
 	want := map[string]string{
 		"track": "3000/3s", "track_bulk": "50/1s", "track_sync": "500/1m", "general": "250000/1h", "broadcast": "250/1m", "send_ids": "100/24h",
 		"subscription": "5000/1m", "user_lifecycle": "20000/1m", "rename": "1000/1m", "export": "250/1m",
-		"catalogs": "50/1m", "catalog_items": "16000/1m", "catalog_item": "50/1m",
+		"catalogs": "50/1m", "catalog_fields": "50/1m", "catalog_items": "16000/1m", "catalog_item": "50/1m",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("pools (-want +got):\n%s", diff)

@@ -45,6 +45,8 @@ var (
 	PoolExport = &Pool{"export", quota.Rate{Count: 250, Per: time.Minute}, false, "/users/export/ids (braze-docs: post_users_identifier)"}
 	// PoolCatalogs is shared by the synchronous calls that make, list and delete catalogs.
 	PoolCatalogs = &Pool{"catalogs", quota.Rate{Count: 50, Per: time.Minute}, false, "synchronous catalog calls (braze-docs: api_limits)"}
+	// PoolCatalogFields is shared by the asynchronous calls about fields and selections of catalogs.
+	PoolCatalogFields = &Pool{"catalog_fields", quota.Rate{Count: 50, Per: time.Minute}, false, "asynchronous calls about catalogs' fields and selections (braze-docs: api_limits)"}
 	// PoolCatalogItems is shared by the asynchronous calls about up to 50 items.
 	PoolCatalogItems = &Pool{"catalog_items", quota.Rate{Count: 16_000, Per: time.Minute}, false, "asynchronous catalog item calls (braze-docs: api_limits)"}
 	// PoolCatalogItem is shared by the synchronous calls about one item.
@@ -59,6 +61,6 @@ const MaxAudienceBroadcasts = 10
 func Pools() []*Pool {
 	return []*Pool{
 		PoolTrack, PoolTrackBulk, PoolTrackSync, PoolGeneral, PoolBroadcast, PoolSendIDs, PoolSubscription,
-		PoolUserLifecycle, PoolRename, PoolExport, PoolCatalogs, PoolCatalogItems, PoolCatalogItem,
+		PoolUserLifecycle, PoolRename, PoolExport, PoolCatalogs, PoolCatalogFields, PoolCatalogItems, PoolCatalogItem,
 	}
 }

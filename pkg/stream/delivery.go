@@ -17,6 +17,7 @@ type Partition struct {
 
 	books    *ledger.Ledger
 	fences   fences // the last is our own
+	began    int    // how many partitions there were when the group began at their ends
 	consumer *Consumer
 	records  atomic.Int64 // lent out and not settled
 	bytes    atomic.Int64 // of their values

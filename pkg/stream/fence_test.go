@@ -58,7 +58,7 @@ func TestManyOwnersInARowFitIntoACommit(t *testing.T) {
 	for i := range int64(10_000) {
 		fs = fs.raise(1<<60+i, 1<<60+i)
 	}
-	text, err := json.Marshal(note{1 << 60, fs.since(1 << 60)})
+	text, err := json.Marshal(note{1 << 60, fs.since(1 << 60), 0})
 	if err != nil {
 		t.Fatal(err)
 	}

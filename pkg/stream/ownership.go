@@ -23,6 +23,9 @@ import (
 type note struct {
 	ReceiptsFrom int64  `json:"receipts_from"`
 	Fences       fences `json:"fences,omitempty"`
+	// Of is how many partitions the topic had when a group began that begins at their ends; 0 for another group.
+	// One that was added later is read from its beginning: what stands in it came after the group.
+	Of int `json:"of,omitempty"`
 }
 
 // parseNote reads the metadata of a commit. A commit without a note was made by another tool on
@@ -102,10 +105,11 @@ func (k *Consumer) open(ctx context.Context, assigned map[string][]int32) ([]*Pa
 	if err != nil {
 		return nil, fmt.Errorf("fetching committed offsets: %w", err)
 	}
-	starts, err := k.begins(ctx)
+	starts, err := k.begins(ctx, committed, assigned)
 	if err != nil {
 		return nil, err
 	}
+	began := beganWith(committed)
 	var receipts kadm.ListedOffsets
 	var writer int64
 	if k.o.Receipts != "" {
@@ -130,7 +134,12 @@ func (k *Consumer) open(ctx context.Context, assigned map[string][]int32) ([]*Pa
 				}
 				pos.Receipt = end.Offset
 			}
-			end, earlier := pos.Receipt, fences(nil)
+			end, earlier, of := pos.Receipt, fences(nil), 0
+			if k.o.FromEnd {
+				if of = began[topic]; of == 0 {
+					of = len(starts[topic])
+				}
+			}
 			c, ok := committed.Lookup(topic, number)
 			if ok && c.Err != nil { // not "never committed": starting over would deliver a week again
 				return nil, fmt.Errorf("fetching the committed offset of %s/%d: %w", topic, number, c.Err)
@@ -149,7 +158,7 @@ func (k *Consumer) open(ctx context.Context, assigned map[string][]int32) ([]*Pa
 			}
 			parts = append(parts, &Partition{
 				Topic: topic, Number: number, Of: len(starts[topic]), Start: pos,
-				books: ledger.New(pos.Offset, pos.Receipt), fences: earlier.raise(end, writer), consumer: k,
+				books: ledger.New(pos.Offset, pos.Receipt), fences: earlier.raise(end, writer), began: of, consumer: k,
 			})
 		}
 	}
@@ -157,19 +166,40 @@ func (k *Consumer) open(ctx context.Context, assigned map[string][]int32) ([]*Pa
 }
 
 // begins lists where partitions begin that have no commit.
-func (k *Consumer) begins(ctx context.Context) (kadm.ListedOffsets, error) {
-	if k.o.FromEnd {
-		ends, err := k.admin.ListCommittedOffsets(ctx, k.o.Topics...)
-		if err != nil {
-			return nil, fmt.Errorf("listing last offsets: %w", err)
-		}
-		return ends, nil
-	}
+func (k *Consumer) begins(ctx context.Context, committed kadm.OffsetResponses, assigned map[string][]int32) (kadm.ListedOffsets, error) {
 	starts, err := k.admin.ListStartOffsets(ctx, k.o.Topics...)
 	if err != nil {
 		return nil, fmt.Errorf("listing first offsets: %w", err)
 	}
-	return starts, nil
+	if !k.o.FromEnd {
+		return starts, nil
+	}
+	ends, err := k.admin.ListCommittedOffsets(ctx, k.o.Topics...)
+	if err != nil {
+		return nil, fmt.Errorf("listing last offsets: %w", err)
+	}
+	began := beganWith(committed)
+	for topic, numbers := range assigned {
+		for _, number := range numbers {
+			start, ok := starts.Lookup(topic, number)
+			if ok && ends[topic] != nil && began[topic] > 0 && int(number) >= began[topic] {
+				ends[topic][number] = start
+			}
+		}
+	}
+	return ends, nil
+}
+
+// beganWith is how many partitions each topic had when a group began, as far as its commits say. Whoever takes over
+// one that was added copies the number, so that the least is the first.
+func beganWith(committed kadm.OffsetResponses) map[string]int {
+	began := map[string]int{}
+	committed.Each(func(c kadm.OffsetResponse) {
+		if n, ok := parseNote(c.Metadata); ok && n.Of > 0 && (began[c.Topic] == 0 || n.Of < began[c.Topic]) {
+			began[c.Topic] = n.Of
+		}
+	})
+	return began
 }
 
 func errMissing(found bool) error {
@@ -271,7 +301,7 @@ func (k *Consumer) commit(ctx context.Context, parts []*Partition) error {
 			continue
 		}
 		moved[at] = pos
-		notes[at] = note{pos.Receipt, part.fences.since(pos.Receipt)}
+		notes[at] = note{pos.Receipt, part.fences.since(pos.Receipt), part.began}
 		if offsets[part.Topic] == nil {
 			offsets[part.Topic] = map[int32]kgo.EpochOffset{}
 		}

@@ -41,11 +41,16 @@ func (r *Repeats) current() *stream.Follower {
 func (r *Repeats) enter(f *stream.Follower, number int32, records []*stream.Record) {
 	r.mu.Lock()
 	p := r.parts[number]
-	if r.follower != f || p == nil || !p.ready {
+	if r.follower != f {
 		r.mu.Unlock()
 		return
 	}
+	// Also where nobody takes them: the follower does not come to them again, and whoever needs them another one.
 	r.seen[number] = records[len(records)-1].Offset + 1
+	if p == nil || !p.ready {
+		r.mu.Unlock()
+		return
+	}
 	r.mu.Unlock()
 	for {
 		err := r.take(r.ctx, p, records)

@@ -50,6 +50,8 @@ type Service struct {
 	letters     *deadletter.Writer // of refresh alone; nil until Kafka was there once
 	copy        *larder.Larder
 	shelf       atomic.Pointer[shelf.Shelf]
+	scratch     []byte       // of refresh alone, where records are written for the copy
+	building    *shelf.Shelf // what takes the shelf's place once it is read to its end; of refresh alone, mostly nil
 	log         zerolog.Logger
 	metrics     *metrics
 	health      *daemon.Health

@@ -7,8 +7,12 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"os"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -316,6 +320,62 @@ func TestARestartWithoutKafkaServesTheCopy(t *testing.T) {
 	})
 	if accepted := r.count("accepted"); accepted != 2 {
 		t.Errorf("%v records were read again, not only the two that are new", accepted)
+	}
+}
+
+// TestAStartThatIsInterruptedLosesNothing lets the registry fail when half of the topic is read for the first
+// time: what was read before is not read again, and is to be served all the same.
+func TestAStartThatIsInterruptedLosesNothing(t *testing.T) {
+	broker, err := embedded.Start(t.Context(), embedded.Config{Addr: "127.0.0.1:0"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = broker.Close() })
+	s := newScene(t, broker.Brokers())
+	const items = 300
+	for i := range items {
+		s.write(s.item(fmt.Sprint(i), fmt.Sprintf("text %d", i)))
+	}
+	client, err := registry.New(s.config.Registry)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	text, err := client.SchemaByID(t.Context(), s.id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ours := s.id
+	s.id, err = client.Register(t.Context(), "elsewhere-value", strings.Replace(text, "A piece of", "Some", 1))
+	if err != nil || s.id == ours {
+		t.Fatalf("schema %d: %v", s.id, err)
+	}
+	s.write(s.item("last", "of another schema"))
+
+	target, err := url.Parse(s.config.Registry.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var failures atomic.Int32
+	behind := httputil.NewSingleHostReverseProxy(target)
+	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasPrefix(r.URL.Path, fmt.Sprintf("/schemas/ids/%d", s.id)) && failures.Add(1) <= 8 {
+			w.WriteHeader(http.StatusServiceUnavailable)
+			return
+		}
+		behind.ServeHTTP(w, r)
+	}))
+	t.Cleanup(front.Close)
+	s.config.Registry.URL = front.URL
+	r := s.start()
+	r.ready()
+	for i := range items {
+		if got := r.get(fmt.Sprintf("banners/%d", i)); got.Text != fmt.Sprintf("text %d", i) {
+			t.Fatalf("item %d: %+v", i, got)
+		}
+	}
+	if got := r.get("banners/last"); got.Text != "of another schema" || failures.Load() < 9 {
+		t.Errorf("%+v after %d failures", got, failures.Load())
 	}
 }
 

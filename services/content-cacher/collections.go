@@ -1,42 +1,27 @@
 package contentcacher
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"crypto/subtle"
 	_ "embed"
 	"encoding/base64"
-	"errors"
 	"fmt"
-	"io"
 	"os"
 	"regexp"
 	"strconv"
 	"strings"
 	"time"
 
-	"github.com/go-json-experiment/json/jsontext"
-	"github.com/goccy/go-yaml"
-
 	"github.com/sluicehq/sluice/pkg/config"
+	"github.com/sluicehq/sluice/pkg/content"
 )
 
 // Collections are the rules of a collections' file.
-type Collections struct {
-	List []*Collection `yaml:"collections"`
-}
+type Collections struct{ List []*Collection }
 
 // Collection is how a collection is read.
 type Collection struct {
-	Name     string              `yaml:"name"`
-	Bearer   config.Secret       `yaml:"bearer"`
-	User     string              `yaml:"user"`
-	Password config.Secret       `yaml:"password"`
-	Cache    time.Duration       `yaml:"cache"`
-	Locale   string              `yaml:"locale"`
-	Locales  map[string][]string `yaml:"locales"`
-	Default  object              `yaml:"default"`
-	Catalog  bool                `yaml:"catalog"`
+	content.Collection
 
 	credential [sha256.Size]byte // of the Authorization header that is asked for
 	guarded    bool
@@ -44,33 +29,6 @@ type Collection struct {
 	answer     []byte // in place of what is not there; nil for none
 	empty      []byte // in place of a list
 }
-
-// object is a JSON object that stands in YAML.
-type object []byte
-
-// UnmarshalYAML takes the text of the value.
-func (o *object) UnmarshalYAML(text []byte) error {
-	b, err := yaml.YAMLToJSON(text)
-	if err != nil {
-		return fmt.Errorf("reading a body: %w", err)
-	}
-	v := jsontext.Value(bytes.TrimSpace(b))
-	if v.Kind() != '{' {
-		return errors.New("a body is an object")
-	}
-	if err := v.Compact(); err != nil {
-		return fmt.Errorf("reading a body: %w", err)
-	}
-	*o = object(v)
-	return nil
-}
-
-// Braze keeps an answer of Connected Content for as long as its tag says, within these (braze-docs:
-// connected_content, caching_responses).
-const (
-	shortestCache = 5 * time.Minute
-	longestCache  = 4 * time.Hour
-)
 
 //go:embed collections.yaml
 var shippedCollections []byte
@@ -90,14 +48,16 @@ func LoadCollections(path string, lookup func(string) (string, bool)) (*Collecti
 }
 
 func parseCollections(text []byte, name string, lookup func(string) (string, bool)) (*Collections, error) {
-	c := new(Collections)
-	if err := yaml.NewDecoder(bytes.NewReader(text), yaml.Strict()).Decode(c); err != nil && !errors.Is(err, io.EOF) {
-		return nil, fmt.Errorf("reading %s: %s", name, yaml.FormatError(err, false, true))
+	rules, err := content.Parse(text, name)
+	if err != nil {
+		return nil, err
 	}
+	c := new(Collections)
 	var problems config.Problems
-	for i, col := range c.List {
-		where := "collections[" + strconv.Itoa(i) + "]"
-		problems = append(problems, col.prepare(where, lookup)...)
+	for i, rule := range rules {
+		col := &Collection{Collection: *rule}
+		c.List = append(c.List, col)
+		problems = append(problems, col.prepare(content.Where(i), lookup)...)
 	}
 	if len(problems) > 0 {
 		return nil, fmt.Errorf("reading %s: %w", name, problems)
@@ -115,41 +75,21 @@ func (c *Collections) Find(name string) *Collection {
 	return nil
 }
 
-var names = regexp.MustCompile(`^([A-Za-z0-9._-]{1,64}|[A-Za-z0-9._-]{0,63}\*)$`)
-
+// prepare fills in the secrets, and makes what is served in place of what is not there.
 func (c *Collection) prepare(where string, lookup func(string) (string, bool)) (problems config.Problems) {
-	bad := func(field, value, allowed string) {
-		problems = append(problems, config.Problem{Field: where + "." + field, Value: value, Allowed: allowed})
-	}
-	if !names.MatchString(c.Name) {
-		bad("name", c.Name, "letters, digits, '.', '_', '-', up to 64, with or without a * at the end")
-	}
-	if c.Cache == 0 {
-		c.Cache = shortestCache
-	}
-	if c.Cache < shortestCache || c.Cache > longestCache {
-		bad("cache", c.Cache.String(), "5m to 4h, as Braze itself has it")
-	}
 	for _, s := range []struct {
 		field string
 		value *config.Secret
 	}{{"bearer", &c.Bearer}, {"password", &c.Password}} {
 		if err := resolve(s.value, lookup); err != nil {
-			bad(s.field, "", err.Error())
+			problems = append(problems, config.Problem{Field: where + "." + s.field, Allowed: err.Error()})
 		}
 	}
 	switch {
-	case c.Bearer != "" && (c.User != "" || c.Password != ""):
-		bad("bearer", "", "either a bearer token or a user and a password")
-	case (c.User == "") != (c.Password == ""):
-		bad("user", c.User, "both a user and a password, or neither")
 	case c.Bearer != "":
 		c.guard("Bearer " + string(c.Bearer))
 	case c.User != "":
 		c.guard("Basic " + base64.StdEncoding.EncodeToString([]byte(c.User+":"+string(c.Password))))
-	}
-	if c.Catalog && strings.HasSuffix(c.Name, "*") {
-		bad("catalog", "true", "a collection with a name of its own")
 	}
 	c.fresh = c.freshness(c.Cache)
 	if c.Default != nil {
@@ -188,26 +128,6 @@ func (c *Collection) freshness(d time.Duration) string {
 		whose = "private"
 	}
 	return whose + ", max-age=" + strconv.FormatInt(int64(d/time.Second), 10)
-}
-
-// chain is the locales to try for one that is asked for, in order: itself, what the rules say it falls
-// back to or else its language, and the collection's own.
-func (c *Collection) chain(locale string) []string {
-	var chain []string
-	if locale != "" {
-		chain = append(chain, locale)
-		if others, ok := c.Locales[locale]; ok {
-			chain = append(chain, others...)
-		} else if i := strings.LastIndexByte(locale, '-'); i > 0 {
-			for ; i > 0; i = strings.LastIndexByte(locale[:i], '-') {
-				chain = append(chain, locale[:i])
-			}
-		}
-	}
-	if c.Locale != "" && c.Locale != locale {
-		chain = append(chain, c.Locale)
-	}
-	return chain
 }
 
 var variable = regexp.MustCompile(`^\$\{([A-Za-z_][A-Za-z0-9_]*)\}$`)

@@ -18,7 +18,7 @@ const usual = 20
 // getMany serves GET /v1/content/{collection}: a list (?tag=…&limit=…&order=newest|oldest), items by their
 // ids (?ids=a,b), or one item that is a customer's (?for=…).
 func (s *Service) getMany(c echo.Context) error {
-	name := c.Param("collection")
+	name := param(c, "collection")
 	rules := s.admit(c, name)
 	if rules == nil {
 		return nil
@@ -31,7 +31,7 @@ func (s *Service) getMany(c echo.Context) error {
 		return nil
 	}
 	ask := c.QueryParams()
-	q := shelf.Query{Locales: rules.chain(ask.Get("locale")), Tags: ask["tag"], Limit: min(usual, s.options.MaxItems)}
+	q := shelf.Query{Locales: rules.Chain(ask.Get("locale")), Tags: ask["tag"], Limit: min(usual, s.options.MaxItems)}
 	if text := ask.Get("limit"); text != "" {
 		n, err := strconv.Atoi(text)
 		if err != nil || n < 1 {

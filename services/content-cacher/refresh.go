@@ -60,6 +60,9 @@ func (s *Service) round(ctx context.Context) error {
 		return err
 	}
 	target := s.shelf.Load()
+	if s.building != nil {
+		target = s.building // what an earlier round has read stands there alone, and is not read again
+	}
 	id, mark := hex.EncodeToString(layout.ID[:]), s.copy.Mark()
 	if mark.Topic != id || !mark.At.IsZero() && time.Since(mark.At) > schema.TombstoneRetention {
 		// Another topic, or one that may have forgotten by now what was withdrawn meanwhile: it is read from the
@@ -68,6 +71,7 @@ func (s *Service) round(ctx context.Context) error {
 			return err
 		}
 		target, mark = new(shelf.Shelf), s.copy.Mark()
+		s.building = target
 	}
 	from := map[int32]int64{}
 	for p, extent := range ends {
@@ -78,6 +82,7 @@ func (s *Service) round(ctx context.Context) error {
 		return err
 	}
 	s.shelf.Store(target)
+	s.building = nil
 	s.heard()
 	if err := s.copy.Heard(time.Now()); err != nil {
 		return err
@@ -137,6 +142,10 @@ func (s *Service) listen(ctx context.Context, changes *stream.Changelog, fail co
 			s.deaf()
 			continue
 		}
+		if away := time.Since(s.copy.Mark().At); away > schema.TombstoneRetention {
+			fail(fmt.Errorf("the topic was not heard for %s, longer than it remembers what was withdrawn", away.Round(time.Second)))
+			return
+		}
 		s.heard()
 		s.metrics.behind.Set(float64(behind(ends, s.copy.Mark().Offsets)))
 		if err := s.copy.Heard(time.Now()); err != nil {
@@ -173,7 +182,7 @@ func (s *Service) take(ctx context.Context, target *shelf.Shelf, r *stream.Recor
 		return s.copy.Put(r.Partition, r.Offset+1, r.Key, nil)
 	}
 	var c event.Content
-	err := s.read(ctx, r, &c)
+	err := Read(ctx, s.decoder, r, &c)
 	if unreadable, ok := avro.AsUnreadable(err); ok {
 		if err := s.refuse(ctx, r, unreadable); err != nil {
 			return err
@@ -194,12 +203,14 @@ func (s *Service) take(ctx context.Context, target *shelf.Shelf, r *stream.Recor
 	default:
 		s.metrics.records.WithLabelValues("delivered", "").Inc()
 	}
-	return s.copy.Put(r.Partition, r.Offset+1, r.Key, avro.AppendContent(nil, copyVersion, &c))
+	s.scratch = avro.AppendContent(s.scratch[:0], copyVersion, &c)
+	return s.copy.Put(r.Partition, r.Offset+1, r.Key, s.scratch)
 }
 
-// read decodes a record and holds it to what the topic promises, since others write there too.
-func (s *Service) read(ctx context.Context, r *stream.Record, c *event.Content) error {
-	key, err := s.decoder.Decode(ctx, r.Value, c)
+// Read decodes a record and holds it to what the topic promises, since others write there too. An
+// *avro.Unreadable says that it cannot be served; any other error, that the registry could not be asked.
+func Read(ctx context.Context, decoder *avro.ContentDecoder, r *stream.Record, c *event.Content) error {
+	key, err := decoder.Decode(ctx, r.Value, c)
 	if err != nil {
 		return err
 	}

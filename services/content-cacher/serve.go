@@ -2,12 +2,14 @@ package contentcacher
 
 import (
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/labstack/echo/v4"
 
+	"github.com/sluicehq/sluice/pkg/content"
 	"github.com/sluicehq/sluice/services/content-cacher/shelf"
 )
 
@@ -29,18 +31,18 @@ func (s *Service) routes() http.Handler {
 // getItem serves GET /v1/content/{collection}/{id}?locale=de-AT, and with @{version} behind the id that
 // version or nothing.
 func (s *Service) getItem(c echo.Context) error {
-	name, id := c.Param("collection"), c.Param("id")
+	name, id := param(c, "collection"), param(c, "id")
 	rules := s.admit(c, name)
 	if rules == nil {
 		return nil
 	}
 	now := time.Now()
-	f, ok := s.shelf.Load().Get(name, id, rules.chain(locale(c)), now)
+	f, ok := s.shelf.Load().Get(name, id, rules.Chain(locale(c)), now)
 	versioned := false
 	if !ok {
 		// An id may hold an @ itself; only where there is no such item it is a version.
 		if base, version, cut := cutVersion(id); cut {
-			f, ok = s.shelf.Load().Get(name, base, rules.chain(locale(c)), now)
+			f, ok = s.shelf.Load().Get(name, base, rules.Chain(locale(c)), now)
 			ok = ok && f.HasVersion && f.Version == version
 			versioned = ok
 		}
@@ -51,6 +53,19 @@ func (s *Service) getItem(c echo.Context) error {
 	}
 	s.page(c, rules, f, versioned, now)
 	return nil
+}
+
+// param is a part of the path. Where a client escapes more than it has to, as url_param_escape in Liquid
+// does with the @ before a version, the router leaves that to us.
+func param(c echo.Context, name string) string {
+	text := c.Param(name)
+	if c.Request().URL.RawPath == "" {
+		return text
+	}
+	if plain, err := url.PathUnescape(text); err == nil {
+		return plain
+	}
+	return text
 }
 
 func cutVersion(id string) (base string, version int64, ok bool) {
@@ -135,7 +150,7 @@ func (c *Collection) cacheControl(f shelf.Found, versioned bool, now time.Time) 
 	}
 	most := c.Cache
 	if versioned {
-		most = longestCache // it never changes, but it may be withdrawn
+		most = content.LongestCache // it never changes, but it may be withdrawn
 	}
 	if !f.Until.IsZero() {
 		most = min(most, f.Until.Sub(now).Truncate(time.Second))

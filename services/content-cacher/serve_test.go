@@ -142,8 +142,10 @@ func TestAnItemIsServedOnceAndKnownAgain(t *testing.T) {
 	if w := r.get("/v1/content/news/long@6"); w.Code != 404 {
 		t.Errorf("by another version: %d %s", w.Code, w.Body)
 	}
-	if w := r.get("/v1/content/open-1/a@b"); w.Code != 200 {
-		t.Errorf("an id with an @: %d", w.Code)
+	for _, path := range []string{"open-1/a@b", "open-1/a%40b", "open%2D1/%61%40b", "news/long%407", "open-1?ids=a%40b"} {
+		if w := r.get("/v1/content/" + path); w.Code != 200 {
+			t.Errorf("%s, with an @: %d", path, w.Code)
+		}
 	}
 }
 
@@ -182,7 +184,7 @@ func TestALocaleFallsBackAlongItsChain(t *testing.T) {
 			t.Errorf("%q: %s", locale, w.Body)
 		}
 	}
-	if got, want := (&Collection{}).chain("zh-Hant-TW"), []string{"zh-Hant-TW", "zh-Hant", "zh"}; !cmp.Equal(got, want) {
+	if got, want := (&Collection{}).Chain("zh-Hant-TW"), []string{"zh-Hant-TW", "zh-Hant", "zh"}; !cmp.Equal(got, want) {
 		t.Errorf("%v, want %v", got, want)
 	}
 }

@@ -6,7 +6,11 @@ import "github.com/sluicehq/sluice/pkg/event"
 // that is removed or masked nothing may be left that one could guess it by, so the key is empty.
 func (r *redactor) key(u *event.User, key string) string {
 	field := identity(u)
-	switch r.how[field] {
+	how := r.how[field]
+	if label := r.how["alias_label"]; field == "alias_name" && (label == Remove || label == Mask || how == "") { // it stands in the key too
+		how = label
+	}
+	switch how {
 	case Remove, Mask:
 		return ""
 	case Hash:

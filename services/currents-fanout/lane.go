@@ -117,6 +117,10 @@ func (l *lane) once(ctx context.Context, p pass) {
 			r.giveBack(p)
 			return
 		}
+		var ok bool
+		if p, ok = r.stillOpen(p); !ok {
+			return
+		}
 	}
 	flightCtx, cancel := context.WithTimeout(ctx, r.service.Fanout.WriteTimeout)
 	defer cancel()
@@ -136,6 +140,15 @@ func (l *lane) once(ctx context.Context, p pass) {
 	now := time.Now()
 	r.metrics.batch(closed, len(events), now.Sub(began))
 	l.land(batch, unfit, r.conclude(p, events, answer, now))
+}
+
+// stillOpen asks again after a wait for the rate, in which the gate may have been shut.
+func (r *runner) stillOpen(p pass) (pass, bool) {
+	if p.probe || r.limiter == nil {
+		return p, true
+	}
+	p, _, ok := r.gate.enter(time.Now())
+	return p, ok
 }
 
 // giveBack returns a pass that was not used, for another to take.

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"sync"
+	"unicode"
 
 	"github.com/go-json-experiment/json/jsontext"
 )
@@ -25,6 +26,8 @@ const masked = "[REDACTED]"
 var otherNames = map[string]string{
 	"external_user_id": "external_id", "external_id": "external_user_id",
 	"user_id": "braze_id", "braze_id": "user_id",
+	"email_address": "email", "email": "email_address",
+	"phone_number": "phone", "phone": "phone_number",
 }
 
 func newRedactor(rules []Redaction) *redactor {
@@ -32,7 +35,11 @@ func newRedactor(rules []Redaction) *redactor {
 	for _, rule := range rules {
 		for _, field := range rule.Fields {
 			r.how[field] = rule.How
-			if other := otherNames[field]; other != "" {
+		}
+	}
+	for _, rule := range rules {
+		for _, field := range rule.Fields {
+			if other := otherNames[field]; other != "" && r.how[other] == "" { // what is said of a name itself goes first
 				r.how[other] = rule.How
 			}
 		}
@@ -234,26 +241,48 @@ func replaced(v jsontext.Value, how string) jsontext.Value {
 	return quoted
 }
 
-// nested redacts a text that is a JSON document itself.
+// nested redacts a text that is a JSON document itself, or the text of one. One that cannot be read to its end, or
+// stands too deep, is masked as a whole where a field may be in it: what was cut off or joined still names people.
 func (r *redactor) nested(text jsontext.Value, depth int) jsontext.Value {
-	if depth >= deepest || bytes.IndexByte(text, '\\') < 0 { // a document has quotes, or names nothing
+	if bytes.IndexByte(text, '\\') < 0 { // a document has quotes, or names nothing
 		return text
 	}
-	plain, err := jsontext.AppendUnquote(nil, text)
-	if err != nil {
+	plain, _ := jsontext.AppendUnquote(nil, text) // what is no UTF-8 is replaced
+	plain = bytes.TrimLeftFunc(plain, func(c rune) bool { return unicode.IsSpace(c) || c == '\ufeff' })
+	if len(plain) == 0 || bytes.IndexByte([]byte(`{["`), plain[0]) < 0 || !r.concerns(plain) {
 		return text
 	}
-	start := bytes.TrimLeft(plain, " \t\r\n")
-	if len(start) == 0 || start[0] != '{' && start[0] != '[' || !r.concerns(plain) {
-		return text
+	if depth < deepest {
+		if out, ok := r.rewrite(nil, plain, depth+1); ok {
+			if quoted, err := jsontext.AppendQuote(nil, out); err == nil {
+				return quoted
+			}
+		}
 	}
-	out, ok := r.rewrite(nil, plain, depth+1)
-	if !ok {
+	if !r.suspects(plain) {
 		return text // it only looked like one
 	}
-	quoted, err := jsontext.AppendQuote(nil, out)
-	if err != nil {
-		return text
+	return jsontext.Value(`"` + masked + `"`)
+}
+
+// suspects reports whether a text that cannot be read may name a field: with quotes around it, however often those are
+// escaped, or with an escape that nobody has undone.
+func (r *redactor) suspects(text []byte) bool {
+	if text[0] != '"' && bytes.Contains(text, []byte(`\u`)) {
+		return true
 	}
-	return quoted
+	for _, word := range r.words {
+		name := word[:len(word)-1] // its first quote stands right before it
+		for rest := text; ; {
+			i := bytes.Index(rest, name)
+			if i < 0 {
+				break
+			}
+			rest = rest[i+len(name):]
+			if bytes.HasPrefix(bytes.TrimLeft(rest, `\`), []byte(`"`)) {
+				return true
+			}
+		}
+	}
+	return false
 }

@@ -22,20 +22,22 @@ func TestNamedFieldsAreMadeUnreadableWhereverTheyStand(t *testing.T) {
 		rules     *redactor
 		doc, want string
 	}{
-		"none of them is there":     {redactorOf(Remove, "email"), `{"a": 1.10,  "b":[ ]}`, `{"a": 1.10,  "b":[ ]}`},
-		"one is removed":            {redactorOf(Remove, "email"), `{"email":"ann","n":1.10}`, `{"n":1.10}`},
-		"at any depth":              {redactorOf(Remove, "email"), `{"p":[{"email":"ann","x":{"email":{"deep":1}}}]}`, `{"p":[{"x":{}}]}`},
-		"masked, whatever it is":    {redactorOf(Mask, "email", "ids"), `{"email":"ann","ids":[1,2]}`, `{"email":"[REDACTED]","ids":"[REDACTED]"}`},
-		"null stays":                {redactorOf(Mask, "email"), `{"email":null}`, `{"email":null}`},
-		"hashed as a text":          {redactorOf(Hash, "email"), `{"email":"ann"}`, `{"email":"` + hashed([]byte("ann")) + `"}`},
-		"the same text escaped":     {redactorOf(Hash, "email"), `{"email":"\u0061nn"}`, `{"email":"` + hashed([]byte("ann")) + `"}`},
-		"hashed as a number":        {redactorOf(Hash, "sum"), `{"sum":12.50}`, `{"sum":"` + hashed([]byte("12.50")) + `"}`},
-		"a name that is escaped":    {redactorOf(Mask, "email"), `{"\u0065mail":"ann"}`, `{"\u0065mail":"[REDACTED]"}`},
-		"twice in one object":       {redactorOf(Remove, "email"), `{"email":1,"email":2,"a":3}`, `{"a":3}`},
-		"in a text that is JSON":    {redactorOf(Remove, "email"), `{"props":"{\"email\":\"ann\",\"n\":1.10}"}`, `{"props":"{\"n\":1.10}"}`},
-		"a text that is none":       {redactorOf(Remove, "email"), `{"props":"{\"email\": oh"}`, `{"props":"{\"email\": oh"}`},
-		"what is behind is kept":    {redactorOf(Remove, "email"), `{"email":1,"big":12345678901234567890.10,"s":"\u00e4\/"}`, `{"big":12345678901234567890.10,"s":"\u00e4\/"}`},
-		"a customer's id by a name": {redactorOf(Mask, "external_id"), `{"user":{"external_user_id":"ann"}}`, `{"user":{"external_user_id":"[REDACTED]"}}`},
+		"none of them is there":       {redactorOf(Remove, "email"), `{"a": 1.10,  "b":[ ]}`, `{"a": 1.10,  "b":[ ]}`},
+		"one is removed":              {redactorOf(Remove, "email"), `{"email":"ann","n":1.10}`, `{"n":1.10}`},
+		"at any depth":                {redactorOf(Remove, "email"), `{"p":[{"email":"ann","x":{"email":{"deep":1}}}]}`, `{"p":[{"x":{}}]}`},
+		"masked, whatever it is":      {redactorOf(Mask, "email", "ids"), `{"email":"ann","ids":[1,2]}`, `{"email":"[REDACTED]","ids":"[REDACTED]"}`},
+		"null stays":                  {redactorOf(Mask, "email"), `{"email":null}`, `{"email":null}`},
+		"hashed as a text":            {redactorOf(Hash, "email"), `{"email":"ann"}`, `{"email":"` + hashed([]byte("ann")) + `"}`},
+		"the same text escaped":       {redactorOf(Hash, "email"), `{"email":"\u0061nn"}`, `{"email":"` + hashed([]byte("ann")) + `"}`},
+		"hashed as a number":          {redactorOf(Hash, "sum"), `{"sum":12.50}`, `{"sum":"` + hashed([]byte("12.50")) + `"}`},
+		"a name that is escaped":      {redactorOf(Mask, "email"), `{"\u0065mail":"ann"}`, `{"\u0065mail":"[REDACTED]"}`},
+		"twice in one object":         {redactorOf(Remove, "email"), `{"email":1,"email":2,"a":3}`, `{"a":3}`},
+		"in a text that is JSON":      {redactorOf(Remove, "email"), `{"props":"{\"email\":\"ann\",\"n\":1.10}"}`, `{"props":"{\"n\":1.10}"}`},
+		"a text that is none":         {redactorOf(Remove, "email"), `{"props":"{\"mail\": oh"}`, `{"props":"{\"mail\": oh"}`},
+		"a text that is half of one":  {redactorOf(Remove, "email"), `{"props":"{\"email\": oh"}`, `{"props":"[REDACTED]"}`},
+		"a text that only has quotes": {redactorOf(Mask, "email"), `{"subject":"\"Hi\" [x] email\nus"}`, `{"subject":"\"Hi\" [x] email\nus"}`},
+		"what is behind is kept":      {redactorOf(Remove, "email"), `{"email":1,"big":12345678901234567890.10,"s":"\u00e4\/"}`, `{"big":12345678901234567890.10,"s":"\u00e4\/"}`},
+		"a customer's id by a name":   {redactorOf(Mask, "external_id"), `{"user":{"external_user_id":"ann"}}`, `{"user":{"external_user_id":"[REDACTED]"}}`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, err := c.rules.document([]byte(c.doc))

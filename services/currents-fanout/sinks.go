@@ -90,8 +90,13 @@ func (s SinkConfig) Validate() error {
 		}
 		seen[t] = true
 	}
+	named := map[string]bool{}
 	for i, rule := range s.Redact {
 		for _, field := range rule.Fields {
+			if field == "" || named[field] {
+				problems = append(problems, config.Problem{Field: fmt.Sprintf("redact[%d].fields", i), Value: field, Allowed: "names of fields, each once"})
+			}
+			named[field] = true
 			if slices.Contains(needed, field) {
 				problems = append(problems, config.Problem{Field: fmt.Sprintf("redact[%d].fields", i), Value: field, Allowed: "any field but " + strings.Join(needed, ", ") + ", by which an event is told apart"})
 			}

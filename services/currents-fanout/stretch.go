@@ -223,8 +223,7 @@ func (r *runner) makeRoom() {
 		signal(largest.stretch.wake)
 		return
 	}
-	if k := r.consumer.Load(); k != nil && open > 0 {
+	if k := r.consumer.Load(); k != nil && open > 0 && k.Widen(r.window.records/2, r.window.bytes/2) {
 		r.log.Warn().Int64("bytes", open).Msg("stretches that were begun need more memory than the sink has; it takes what they need")
-		k.Widen(r.window.records/2, r.window.bytes/2)
 	}
 }

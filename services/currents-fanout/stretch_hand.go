@@ -27,6 +27,7 @@ func (st *stretch) hand(s sink.Stretch, begun bool, batch []arrival, closed why)
 	defer func() {
 		r.mu.Lock()
 		st.writing = false
+		r.makeRoom() // this one may not have been enough for more to be fetched
 		r.mu.Unlock()
 	}()
 	l := &load{records: batch}
@@ -93,7 +94,10 @@ func (st *stretch) enter() (pass, bool) {
 		p, until, ok := st.r.gate.enter(time.Now())
 		switch {
 		case ok && (st.r.limiter == nil || st.r.limiter.Wait(st.left) == nil):
-			return p, true
+			if p, ok = st.r.stillOpen(p); ok {
+				return p, true
+			}
+			continue
 		case ok:
 			st.r.giveBack(p)
 		case st.rest(until):

@@ -158,6 +158,10 @@ func (rq *request) encode(it *item, sl *slot) (err error) {
 		a := it.action
 		a.ReceivedAt, a.OccurredAt = rq.received, rq.when(a.OccurredAt)
 		rq.slab = avro.AppendAction(rq.slab, topic.id, a)
+	case it.content != nil:
+		c := it.content
+		c.ReceivedAt, c.OccurredAt = rq.received, rq.when(c.OccurredAt)
+		rq.slab = avro.AppendContent(rq.slab, topic.id, c)
 	default:
 		e := &it.event
 		e.ReceivedAt, e.OccurredAt = rq.received, rq.when(e.OccurredAt)
@@ -184,6 +188,9 @@ func (rq *request) encode(it *item, sl *slot) (err error) {
 		Value:     rq.slab[at:value:value],
 		Headers:   rq.headers[first:len(rq.headers):len(rq.headers)],
 		Timestamp: rq.received,
+	}
+	if it.content != nil {
+		rq.service.placeContent(it, &sl.record)
 	}
 	return nil
 }

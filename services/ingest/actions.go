@@ -29,10 +29,16 @@ func (s *Service) postAction(x *exchange) error {
 	if !isName(name) {
 		return errActionName
 	}
-	if err := rq.readBody(r); err != nil {
-		return err
+	switch unread, err := rq.readOrKeep(r, s.options.MaxBody); {
+	case err != nil:
+		return asCurrentsKnowsIt(err) // a webhook that is told 400 is gone too
+	case unread != nil && len(rq.body) > longestLetter:
+		return errTooLarge(longestLetter)
+	case unread != nil:
+		rq.keepUnread(name, how, r, unread)
+	default:
+		rq.readAction(name, how, r)
 	}
-	rq.readAction(name, how, r)
 	rq.buries = true
 	x.leave = !rq.accept()
 	if t := rq.tally(); t[unavailable] > 0 {
@@ -92,7 +98,9 @@ func (rq *request) readAction(name string, how *webhook.Action, r *http.Request)
 	// A client that hangs up must not leave half an action read.
 	told, err := how.Read(context.WithoutCancel(r.Context()), callOf(r, rq.body, rq.received))
 	if err != nil {
-		rq.service.log.Warn().Str("action", name).Err(err).Msg("a program of this action fails; what it should have said is left out")
+		// jq's errors repeat what they stumble over, which is a customer's: not for everybody who reads logs.
+		rq.service.log.Debug().Str("action", name).Err(err).Msg("a program of this action fails on this")
+		rq.service.log.Warn().Str("action", name).Msg("a program of this action fails; what it should have said is left out; with LOG_LEVEL=debug the log says why")
 	}
 	a := &event.Action{
 		Name: name, Source: rq.holder.source, Workspace: workspaceOf(r.URL), ContentType: label(r.Header.Get("Content-Type")),
@@ -115,12 +123,37 @@ func (rq *request) readAction(name string, how *webhook.Action, r *http.Request)
 		a.Body = rq.body
 	}
 	it := item{action: a, end: len(rq.body)}
-	query := how.Query(r.URL)
+	query := queryOf(how, r.URL)
 	if a.ID == "" && how.Repeats() > 0 {
 		a.ID = rq.sameBytes(&it, query, how.Repeats())
 	}
 	rq.kept = httpHeaders(a.ContentType, "", query.Encode())
 	rq.items = append(rq.items[:0], it)
+}
+
+// keepUnread makes a dead letter of a body in an encoding that is not known here, or that it is not in: authors
+// write the headers of webhooks by hand, and utf-8 is what some take for an encoding.
+func (rq *request) keepUnread(name string, how *webhook.Action, r *http.Request, unread error) {
+	a := &event.Action{Name: name, ContentType: label(r.Header.Get("Content-Type"))}
+	it := item{action: a, fate: deadLetter, end: len(rq.body)}
+	it.refuse(problem{why: unmappable, detail: unread.Error()})
+	if how.Repeats() > 0 {
+		a.ID = rq.sameBytes(&it, queryOf(how, r.URL), how.Repeats())
+	}
+	rq.kept = httpHeaders(a.ContentType, label(r.Header.Get("Content-Encoding")), queryOf(how, r.URL).Encode())
+	rq.items = append(rq.items[:0], it)
+}
+
+// queryOf are the URL's parameters without the API key. Where some cannot be read, as Liquid makes them of a name with
+// a semicolon or a percent sign in it, all that stands there is one, without a name: to leave it out would make
+// one action of two. There it is not said which of it is the key, so that such a query goes by its hash.
+func queryOf(how *webhook.Action, u *url.URL) url.Values {
+	if _, err := url.ParseQuery(u.RawQuery); err == nil {
+		return how.Query(u)
+	}
+	query := how.Query(u)
+	query.Add("", hashOf([]byte(u.RawQuery)))
+	return query
 }
 
 // sameBytes is the id of what nobody gave one: a hash of all that came, which a repeat has too, and of the

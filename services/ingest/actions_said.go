@@ -19,8 +19,14 @@ import (
 // used counts as left out, and the action is kept all the same.
 
 // actionID is the action's own id: a member of the body, in the order of how sure they are to mean it, or the
-// header that HTTP has for it.
+// header that HTTP has for it. Whoever gives an idempotency_key may mean something else by id, such as the
+// user's, so that a key which is too long or not on one line is not passed over: its hash is as good.
 func actionID(body any, header string) string {
+	if key, ok := memberOf(body, "idempotency_key").(string); ok {
+		if key = strings.TrimSpace(key); key != "" && (len(key) > MaxID || !printable(key)) {
+			return hashOf([]byte(key))
+		}
+	}
 	for _, name := range []string{"idempotency_key", "event_id", "id"} {
 		if id := scalarNamed(memberOf(body, name)); id != "" && len(id) <= MaxID {
 			return id

@@ -36,9 +36,10 @@ func brazeDoor(t testing.TB, actions string, change func(*Options)) *door {
 		Producer: d.shelf, Letters: d.shelf, Kafka: stream.Config{TopicPrefix: "eu."}, Sources: sources,
 		IDs: topics.IDs{
 			schema.CustomerEvents: 7, schema.CustomerProfiles: 8, schema.CommerceEvents: 9, schema.SupportCases: 10,
-			schema.BrazeEngagements: 11, schema.BrazeActions: 12,
+			schema.BrazeEngagements: 11, schema.BrazeActions: 12, schema.ContentItems: 13,
 		},
-		Metrics: d.metrics, Log: zerolog.Nop(),
+		ContentPartitions: 12,
+		Metrics:           d.metrics, Log: zerolog.Nop(),
 	})
 	d.handler = d.Handler()
 	return d

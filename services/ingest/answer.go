@@ -43,6 +43,10 @@ func (rq *request) appendAnswer(dst []byte, t *tally) []byte {
 		dst = append(dst, `{"index":`...)
 		dst = strconv.AppendInt(dst, int64(i), 10)
 		dst = append(dst, `,"id":`...)
+		if it.content != nil { // whose id is not its idempotency key
+			dst = appendQuoted(dst, shown(it.content.ItemID))
+			dst = append(dst, `,"event_id":`...)
+		}
 		dst = appendQuoted(dst, it.id())
 		dst = append(dst, `,"status":"`...)
 		v := rq.verdictOf(i)

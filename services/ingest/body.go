@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/klauspost/compress/gzip"
@@ -23,13 +24,27 @@ func (rq *request) readBodyWithin(r *http.Request, limit int) error {
 	if r.ContentLength > int64(limit) {
 		return errTooLarge(limit)
 	}
-	switch r.Header.Get("Content-Encoding") {
+	switch strings.ToLower(strings.TrimSpace(r.Header.Get("Content-Encoding"))) { // RFC 9110, 8.4.1: case does not matter
 	case "", "identity":
 		return rq.readAll(r.Body, int(r.ContentLength), limit, errCutOff)
 	case "gzip", "x-gzip":
 		return rq.readGzip(r, limit)
 	}
 	return errEncoding
+}
+
+// readOrKeep is readBodyWithin for who would not send again what is refused: of a body in an encoding that is not
+// known, or that is not in the one it names, it leaves what came in rq.body, and unread says why.
+func (rq *request) readOrKeep(r *http.Request, limit int) (unread, err error) {
+	err = rq.readBodyWithin(r, limit)
+	switch {
+	case errors.Is(err, errEncoding):
+		return err, rq.readAll(r.Body, int(r.ContentLength), limit, errCutOff)
+	case errors.Is(err, errGzip) && len(rq.packed) > 0:
+		rq.body, rq.packed = rq.packed, rq.body[:0]
+		return err, nil
+	}
+	return nil, err
 }
 
 // A body gets room for what is declared at once, if it is not much; for more only as it comes, so that

@@ -16,6 +16,16 @@ var errNotErase = &refusal{
 	message: "this key may not erase users: give it erase in INGEST_KEYS",
 }
 
+// pathParam is a part of the path as it is meant. The router takes the path as it was sent only where RawPath
+// is set; else it is decoded already, and must not be once more: of a%2541 that would make aA, which is
+// something else.
+func (x *exchange) pathParam(name string) (string, error) {
+	if x.Request().URL.RawPath == "" {
+		return x.Param(name), nil
+	}
+	return url.PathUnescape(x.Param(name))
+}
+
 // deleteUser answers DELETE /v1/users/{external_id}: a record behind everything that was said of the user
 // before asks for what is known of them to be deleted, in Braze and in every state. Nothing can be undone
 // after that, so a key needs to be allowed to.
@@ -27,12 +37,7 @@ func (s *Service) deleteUser(x *exchange) error {
 	if !rq.holder.mayErase {
 		return errNotErase
 	}
-	// The router takes the path as it was sent only where RawPath is set; else it is decoded already, and
-	// must not be once more: of a%2541 that would make aA, who is somebody else.
-	id, err := x.Param("external_id"), error(nil)
-	if r.URL.RawPath != "" {
-		id, err = url.PathUnescape(id)
-	}
+	id, err := x.pathParam("external_id")
 	it := item{}
 	it.event = event.Event{
 		User: event.User{ExternalID: id}, Name: erased, Kind: event.KindErase, OccurredAt: rq.received,

@@ -52,6 +52,9 @@ func TestRecordsAreGolden(t *testing.T) {
 		{"commerce", schema.CommerceEvents, "commerce", anOrder},
 		{"profile", schema.CustomerProfiles, "profiles", aChange},
 		{"case", schema.SupportCases, "cases", aCase},
+		{"content", schema.ContentItems, "content", aBanner},
+		{"content_of_a_locale", schema.ContentItems, "content", `{"event_id":"spring-de-1","collection":"banners","id":"spring","locale":"de-AT","body":{"headline":"Frühling"}}`},
+		{"content_withdrawn", schema.ContentItems, "withdrawal", `{"event_id":"spring-gone","collection":"banners","id":"spring","body":{}}`},
 		{"engagement", schema.BrazeEngagements, "currents", batchOf(aClick)},
 		{"engagement_of_nobody", schema.BrazeEngagements, "currents", `{"events":[{"event_type":"agentconsole.ToolInvocation","id":"0d0c","time":1700000000,"user":{},"properties":{"n":9007199254740993}}]}`},
 		{"action", schema.BrazeActions, "actions", writeBack},
@@ -77,6 +80,12 @@ func TestRecordsAreGolden(t *testing.T) {
 				err = rq.parse(parseProfiles)
 			case "cases":
 				err = rq.parse(parseCases)
+			case "content":
+				err = rq.parse(parseContent)
+			case "withdrawal":
+				if err = rq.parse(parseContent); err == nil {
+					rq.items = withdrawal(rq.items[0].content)
+				}
 			default:
 				rq.items = translated(t, c.kind, c.body)
 			}

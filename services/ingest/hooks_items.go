@@ -58,7 +58,7 @@ func itemOf(output webhook.Output) (item, problem) {
 	s.reset(output.JSON)
 	parse := map[webhook.Target]func(*scanner, []item) ([]item, error){
 		webhook.Event: parseEvents, webhook.Profile: parseProfiles, webhook.Commerce: parseCommerce,
-		webhook.Case: parseCases, webhook.Link: parseLinks,
+		webhook.Case: parseCases, webhook.Link: parseLinks, webhook.Content: parseContentOutput,
 	}[output.To]
 	items, err := parse(&s, nil)
 	if err != nil || len(items) != 1 {

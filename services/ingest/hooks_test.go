@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"crypto/hmac"
+	"crypto/sha1" //nolint:gosec // Cloudinary signs with it
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
@@ -16,6 +17,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -32,7 +34,10 @@ import (
 
 const hookSecret = "shpss_demo"
 
-var hookEnv = map[string]string{"SHOPIFY_WEBHOOK_SECRETS": hookSecret, "STRIPE_WEBHOOK_SECRETS": hookSecret, "ZENDESK_WEBHOOK_SECRETS": hookSecret, "SHOPIFY_SMS_GROUP": "group-1"}
+var hookEnv = map[string]string{
+	"SHOPIFY_WEBHOOK_SECRETS": hookSecret, "STRIPE_WEBHOOK_SECRETS": hookSecret, "ZENDESK_WEBHOOK_SECRETS": hookSecret,
+	"CONTENTFUL_WEBHOOK_SECRETS": hookSecret, "CLOUDINARY_WEBHOOK_SECRETS": hookSecret, "SHOPIFY_SMS_GROUP": "group-1",
+}
 
 // newHookDoor is a front door with the sources that are built in, before a shelf.
 func newHookDoor(t testing.TB, env map[string]string) *door {
@@ -44,8 +49,9 @@ func newHookDoor(t testing.TB, env map[string]string) *door {
 	d := &door{shelf: &shelf{}, metrics: prometheus.NewRegistry()}
 	d.Service = New(testOptions(), Deps{
 		Producer: d.shelf, Letters: d.shelf, Kafka: stream.Config{}, Sources: sources,
-		IDs:     topics.IDs{schema.CustomerEvents: 7, schema.CustomerProfiles: 8, schema.CommerceEvents: 9, schema.SupportCases: 10},
-		Metrics: d.metrics, Log: zerolog.Nop(),
+		IDs:               topics.IDs{schema.CustomerEvents: 7, schema.CustomerProfiles: 8, schema.CommerceEvents: 9, schema.SupportCases: 10, schema.ContentItems: 13},
+		ContentPartitions: 12,
+		Metrics:           d.metrics, Log: zerolog.Nop(),
 	})
 	d.handler = d.Handler()
 	return d
@@ -67,7 +73,7 @@ func hookSample(t testing.TB, name string) *http.Request {
 	return signHook(r, sample.Body)
 }
 
-// signHook signs as Shopify, Stripe and Zendesk do; each looks at its own header only.
+// signHook signs as Shopify, Stripe, Zendesk, Contentful and Cloudinary do; each looks at its own header only.
 func signHook(r *http.Request, body []byte) *http.Request { return signHookWith(hookSecret, r, body) }
 
 func signHookWith(secret string, r *http.Request, body []byte) *http.Request {
@@ -83,7 +89,28 @@ func signHookWith(secret string, r *http.Request, body []byte) *http.Request {
 	at := time.Now().UTC().Format(time.RFC3339)
 	r.Header.Set("X-Zendesk-Webhook-Signature", signatureOf(secret, at+string(body)))
 	r.Header.Set("X-Zendesk-Webhook-Signature-Timestamp", at)
+	switch r.URL.Path {
+	case "/v1/hooks/contentful":
+		signContentful(secret, r, body)
+	case "/v1/hooks/cloudinary":
+		r.Header.Set("X-Cld-Timestamp", strconv.FormatInt(now, 10))
+		sum := sha1.Sum([]byte(string(body) + strconv.FormatInt(now, 10) + secret)) //nolint:gosec // as the import
+		r.Header.Set("X-Cld-Signature", hex.EncodeToString(sum[:]))
+	}
 	return r
+}
+
+// signContentful signs the canonical request.
+func signContentful(secret string, r *http.Request, body []byte) {
+	r.Header.Set("X-Contentful-Timestamp", strconv.FormatInt(time.Now().UnixMilli(), 10))
+	r.Header.Set("X-Contentful-Signed-Headers", "content-type,x-contentful-signed-headers,x-contentful-timestamp,x-contentful-topic")
+	var lines []string
+	for _, name := range strings.Split(r.Header.Get("X-Contentful-Signed-Headers"), ",") {
+		lines = append(lines, name+":"+r.Header.Get(name))
+	}
+	mac := hmac.New(sha256.New, []byte(secret))
+	fmt.Fprintf(mac, "%s\n%s\n%s\n%s", r.Method, r.URL.EscapedPath(), strings.Join(lines, ";"), body)
+	r.Header.Set("X-Contentful-Signature", hex.EncodeToString(mac.Sum(nil)))
 }
 
 // signatureOf is the signature of a text as Shopify and Zendesk write it.
@@ -121,7 +148,8 @@ func TestSamplesBecomeRecords(t *testing.T) {
 		"shopify/fulfillments_update_in_transit": "orders_create", "shopify/fulfillments_update_delivered": "orders_create",
 		"shopify/refunds_create": "orders_create", "shopify/refunds_create_by_lines": "orders_create_guest",
 		"shopify/carts_update": "checkouts_create", "shopify/carts_update_emptied": "orders_create",
-		"stripe/subscription_after_checkout": "checkout_completed",
+		"stripe/subscription_after_checkout": "checkout_completed", "contentful/entry_delete_without_type": "entry_publish",
+		"contentful/entry_publish_late": "entry_unpublish",
 	}
 	for _, path := range samples {
 		name := strings.TrimSuffix(strings.TrimPrefix(path, "webhook/testdata/"), ".http")
@@ -142,12 +170,16 @@ func TestSamplesBecomeRecords(t *testing.T) {
 			}
 			var shown []map[string]any
 			for _, r := range d.shelf.records {
+				if r.value == nil {
+					shown = append(shown, map[string]any{"topic": r.topic, "key": r.key, "event_id": r.headers["event-id"], "tombstone": true})
+					continue
+				}
 				value := readable(decode(t, r.topic, r.value)).(map[string]any)
 				if value["occurred_at"] == value["received_at"] {
 					value["occurred_at"] = "on arrival"
 				}
 				delete(value, "received_at")
-				if value["event_id"] != r.headers["event-id"] || value["source"] != r.headers["source"] || value["user_id"] != r.key {
+				if value["event_id"] != r.headers["event-id"] || value["source"] != r.headers["source"] || value["user_id"] != r.key && value["item_key"] != r.key {
 					t.Errorf("headers %v, key %s, value %v", r.headers, r.key, value)
 				}
 				shown = append(shown, map[string]any{"topic": r.topic, "key": r.key, "value": value})

@@ -23,14 +23,16 @@ type Trial struct {
 type TrialRecord struct {
 	Topic string         `json:"topic"` // without prefix
 	ID    string         `json:"event_id"`
-	Key   string         `json:"key"` // of the record: the user
+	Key   string         `json:"key"` // of the record: the user, or the piece of content
 	Value jsontext.Value `json:"value"`
+	// Removes says that the record is a tombstone: it takes away what stood under the key.
+	Removes bool `json:"removes,omitzero"`
 }
 
 // topicOf is where outputs of a target go.
 var topicOf = map[webhook.Target]string{
 	webhook.Event: schema.CustomerEvents, webhook.Profile: schema.CustomerProfiles, webhook.Commerce: schema.CommerceEvents,
-	webhook.Case: schema.SupportCases, webhook.Link: schema.CustomerEvents,
+	webhook.Case: schema.SupportCases, webhook.Link: schema.CustomerEvents, webhook.Content: schema.ContentItems,
 }
 
 // Try translates a sample as POST /v1/hooks/{source} would, held to the same checks, and writes
@@ -47,7 +49,9 @@ func Try(ctx context.Context, source *webhook.Source, sample *webhook.Request) [
 			t.Refused, t.Detail = first.problem.why.String(), first.problem.reason()
 		case toTopic:
 			for i := range items {
-				t.Records = append(t.Records, TrialRecord{topicOf[m.Outputs[i].To], items[i].id(), items[i].user().Key(), m.Outputs[i].JSON})
+				t.Records = append(t.Records, TrialRecord{
+					Topic: topicOf[m.Outputs[i].To], ID: items[i].id(), Key: string(items[i].appendKey(nil)), Value: m.Outputs[i].JSON, Removes: items[i].removes,
+				})
 			}
 		}
 		trials = append(trials, t)

@@ -5,7 +5,7 @@
 //
 //	postItems, postSegment    a request comes in (events.go, segment.go)
 //	readBody                  bounded before it is read, and again once it is decompressed (body.go)
-//	parseEvents, …Cases       JSON in place into items; a problem names the item's field (parse.go, scan.go)
+//	parseEvents, …Content     JSON in place into items; a problem names the item's field (parse.go, scan.go)
 //	accept                    each item's id is claimed, its record encoded and produced, in order (accept.go)
 //	window.claim, settle      a repeat of what is durable is a duplicate; of what is not yet, it waits (window.go)
 //	slot.settled              every in-sync replica has the record, or will not (request.go)
@@ -61,6 +61,8 @@ type Service struct {
 	cases       topic
 	engagements topic
 	actions     topic
+	contents    topic
+	partitions  int32 // of contents
 	log         zerolog.Logger
 
 	sources  *webhook.Sources
@@ -93,11 +95,14 @@ type Letters interface {
 type Deps struct {
 	Producer Producer
 	Letters  Letters
-	Kafka    stream.Config    // for the names of topics
-	IDs      topics.IDs       // of the schemas of all topics that it writes to
-	Sources  *webhook.Sources // of webhooks, and what is known of actions; nil for none
-	Metrics  prometheus.Registerer
-	Log      zerolog.Logger
+	Kafka    stream.Config // for the names of topics
+	IDs      topics.IDs    // of the schemas of all topics that it writes to
+	// ContentPartitions is how many partitions the topic of content has. Producer must take records of that
+	// topic to the partition that they say themselves.
+	ContentPartitions int32
+	Sources           *webhook.Sources // of webhooks, and what is known of actions; nil for none
+	Metrics           prometheus.Registerer
+	Log               zerolog.Logger
 }
 
 // New makes a front door that neither listens nor connects to anything. Its [Service.Handler] answers.
@@ -110,6 +115,8 @@ func New(o Options, d Deps) *Service {
 		cases:       topic{d.Kafka.Topic(schema.SupportCases), d.IDs[schema.SupportCases]},
 		engagements: topic{d.Kafka.Topic(schema.BrazeEngagements), d.IDs[schema.BrazeEngagements]},
 		actions:     topic{d.Kafka.Topic(schema.BrazeActions), d.IDs[schema.BrazeActions]},
+		contents:    topic{d.Kafka.Topic(schema.ContentItems), d.IDs[schema.ContentItems]},
+		partitions:  d.ContentPartitions,
 		sources:     d.Sources,
 		window:      newWindow(o.DedupEntries, o.DedupWindow),
 		close:       func(context.Context) error { return nil },
@@ -145,12 +152,17 @@ func open(ctx context.Context, c Config, p *daemon.Process) (*Service, error) {
 		return nil, err
 	}
 	letters := schema.DeadLetters(Name)
-	ids, err := topics.Prepare(ctx, c.Kafka, client, schema.CustomerEvents, schema.CustomerProfiles, schema.CommerceEvents, schema.SupportCases, schema.BrazeEngagements, schema.BrazeActions, letters, schema.PollState)
+	ids, err := topics.Prepare(ctx, c.Kafka, client, schema.CustomerEvents, schema.CustomerProfiles, schema.CommerceEvents, schema.SupportCases, schema.ContentItems,
+		schema.BrazeEngagements, schema.BrazeActions, letters, schema.PollState)
 	if err != nil {
 		return nil, fmt.Errorf("preparing topics: %w", err)
 	}
+	partitions, err := contentPartitions(ctx, c.Kafka)
+	if err != nil {
+		return nil, err
+	}
 	producer, err := stream.NewProducer(c.Kafka, stream.ProducerOptions{
-		Linger: c.Ingest.Linger, DeliveryTimeout: c.Ingest.DeliveryTimeout,
+		Linger: c.Ingest.Linger, DeliveryTimeout: c.Ingest.DeliveryTimeout, ByPartition: []string{c.Kafka.Topic(schema.ContentItems)},
 	})
 	if err != nil {
 		return nil, err
@@ -160,7 +172,9 @@ func open(ctx context.Context, c Config, p *daemon.Process) (*Service, error) {
 		producer.Close()
 		return nil, err
 	}
-	s := New(c.Ingest, Deps{Producer: producer, Letters: writer, Kafka: c.Kafka, IDs: ids, Sources: sources, Metrics: p.Metrics, Log: p.Log})
+	s := New(c.Ingest, Deps{
+		Producer: producer, Letters: writer, Kafka: c.Kafka, IDs: ids, ContentPartitions: partitions, Sources: sources, Metrics: p.Metrics, Log: p.Log,
+	})
 	s.close = func(ctx context.Context) error {
 		defer producer.Close()
 		defer writer.Close()

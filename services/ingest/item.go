@@ -15,6 +15,8 @@ func (s *Service) topicFor(it *item) *topic {
 		return &s.engagements
 	case it.action != nil:
 		return &s.actions
+	case it.content != nil:
+		return &s.contents
 	}
 	return &s.events
 }
@@ -32,6 +34,8 @@ func (it *item) common() (id, source *string, user *event.User) {
 		return &e.ID, &it.event.Source, &e.User // the record has no place for it
 	case a != nil:
 		return &a.ID, &a.Source, &a.User
+	case it.content != nil:
+		return &it.content.ID, &it.content.Source, &it.event.User // about nobody
 	}
 	return &it.event.ID, &it.event.Source, &it.event.User
 }
@@ -71,6 +75,8 @@ func (it *item) appendKey(dst []byte) []byte {
 		return append(dst, it.engagement.Key()...)
 	case it.action != nil:
 		return append(dst, it.action.Key()...)
+	case it.content != nil:
+		return append(dst, it.content.Key()...)
 	}
 	return dst
 }

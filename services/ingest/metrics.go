@@ -19,12 +19,14 @@ const (
 	routePolls
 	routeCurrents
 	routeActions
+	routeContent
 )
 
 var routeNames = [...]string{
 	routeEvents: "events", routeSegment: "segment", routeCommerce: "commerce", routeHooks: "hooks", routeErase: "erase",
 	routeProfiles: "profiles", routeCases: "cases", routePolls: "polls",
 	routeCurrents: "currents", routeActions: "actions",
+	routeContent: "content",
 }
 
 // metrics are what the service counts. For every route and source:

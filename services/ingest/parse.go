@@ -26,6 +26,8 @@ type item struct {
 	support    *event.Case       // likewise
 	engagement *event.Engagement // likewise
 	action     *event.Action     // likewise
+	content    *event.Content    // likewise
+	removes    bool              // the content's record is a tombstone
 	fate       fate
 	problem    problem
 	why        string // it is skipped
@@ -152,15 +154,18 @@ func (s *scanner) optional(it *item, field string) (text string, ok bool) {
 }
 
 // id reads an item's id: printable, and short enough for a header.
-func (s *scanner) id(it *item) string {
-	id, ok := s.optional(it, "id")
+func (s *scanner) id(it *item) string { return s.key(it, "id") }
+
+// key reads an idempotency key, whatever its name.
+func (s *scanner) key(it *item, field string) string {
+	id, ok := s.optional(it, field)
 	switch {
 	case !ok:
 	case len(id) > MaxID:
-		it.refuse(problem{why: tooLong, field: "id", limit: MaxID, unit: "bytes"})
+		it.refuse(problem{why: tooLong, field: field, limit: MaxID, unit: "bytes"})
 		return ""
 	case !printable(id):
-		it.refuse(problem{why: unprintable, field: "id"})
+		it.refuse(problem{why: unprintable, field: field})
 		return ""
 	}
 	return id
@@ -211,6 +216,11 @@ func (s *scanner) freeForm(it *item, field string, allowed func(name string) boo
 
 // fields reads an object that goes on as it is, each value by read. It is nil where there is none.
 func (s *scanner) fields(it *item, field string, read func()) []byte {
+	return s.fieldsWithin(it, field, MaxObjectBytes, read)
+}
+
+// fieldsWithin is fields for an object of at most so many bytes.
+func (s *scanner) fieldsWithin(it *item, field string, limit int, read func()) []byte {
 	if s.null() {
 		return nil
 	}
@@ -225,8 +235,8 @@ func (s *scanner) fields(it *item, field string, read func()) []byte {
 		read()
 	}
 	s.limit = deepest
-	if s.pos-start > MaxObjectBytes {
-		it.refuse(problem{why: tooLarge, field: field, limit: MaxObjectBytes, unit: "bytes"})
+	if s.pos-start > limit {
+		it.refuse(problem{why: tooLarge, field: field, limit: limit, unit: "bytes"})
 	}
 	return s.buf[start:s.pos:s.pos]
 }

@@ -156,14 +156,18 @@ func (it *item) lighten() {
 	it.start, it.end = 0, 0
 }
 
-// messagesOf are what a sample says: a webhook, or a page of a source that is polled only.
+// messagesOf are what a sample says: a webhook, or a page of a source that is polled. Of one that does both, a
+// sample without headers that has items as a page would is one.
 func messagesOf(ctx context.Context, source *webhook.Source, sample *webhook.Request) []webhook.Message {
 	polling := source.Polling()
-	if source.Calls() || polling == nil {
+	if polling == nil || source.Calls() && len(sample.Header) > 0 {
 		return source.Translate(ctx, sample)
 	}
 	page, err := polling.Read(ctx, sample.Body)
-	if err != nil {
+	switch {
+	case source.Calls() && (err != nil || len(page.Items) == 0):
+		return source.Translate(ctx, sample)
+	case err != nil:
 		return []webhook.Message{{Refuse: webhook.Unmappable, Detail: err.Error(), End: len(sample.Body)}}
 	}
 	messages := make([]webhook.Message, len(page.Items))

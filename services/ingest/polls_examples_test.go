@@ -16,6 +16,8 @@ import (
 // exampleEnv is what the examples of polled sources want to be set.
 var exampleEnv = map[string]string{
 	"CRM_HOST": "crm.example.com", "CRM_CLIENT_ID": "us", "CRM_CLIENT_SECRET": "s",
+	"PRODUCT_FEED_URL": "https://shop.example.com/feed.xml",
+	"CONTENTFUL_SPACE": "demospace01", "CONTENTFUL_DELIVERY_TOKEN": "t",
 	"ZENDESK_SUBDOMAIN": "acme", "ZENDESK_API_TOKEN": "ops@example.com/token:t",
 }
 
@@ -43,7 +45,11 @@ func TestExamplesOfPolledSourcesBecomeRecords(t *testing.T) {
 			if why := source.Polling().Disabled(); why != "" {
 				t.Fatal(why)
 			}
-			page, err := os.ReadFile(strings.TrimSuffix(path, ".yaml") + ".json")
+			ending := ".json"
+			if source.Polling().IsFeed() {
+				ending = "." + source.Polling().Format
+			}
+			page, err := os.ReadFile(strings.TrimSuffix(path, ".yaml") + ending)
 			if err != nil {
 				t.Fatal(err)
 			}

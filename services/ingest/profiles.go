@@ -7,8 +7,9 @@ import (
 	"github.com/sluicehq/sluice/pkg/event"
 )
 
-// maxProfileEntries bounds the names to unset and the subscriptions of one change.
-const maxProfileEntries = 250
+// maxListed bounds the names to unset and the subscriptions of one change, and the tags and assets of one piece
+// of content.
+const maxListed = 250
 
 // parseProfiles reads the body of POST /v1/profiles, changes to profiles, an object or an array of them,
 // as parseEvents does:
@@ -153,8 +154,8 @@ func (s *scanner) entriesOf(it *item, field string, read func(i int)) {
 	}
 	n := 0
 	for first := s.open(); s.element(first); first = false {
-		if n++; n > maxProfileEntries {
-			it.refuse(problem{why: tooManyEntries, field: field, limit: maxProfileEntries, unit: "entries"})
+		if n++; n > maxListed {
+			it.refuse(problem{why: tooManyEntries, field: field, limit: maxListed, unit: "entries"})
 			s.value()
 			continue
 		}

@@ -36,7 +36,8 @@ type shelf struct {
 // kept is what must outlive the request: a copy.
 type kept struct {
 	topic, key string
-	value      []byte
+	partition  int32
+	value      []byte // nil of a tombstone
 	headers    map[string]string
 }
 
@@ -65,7 +66,7 @@ func (s *shelf) Produce(_ context.Context, r *stream.Record, done func(*stream.R
 	err := s.next()
 	s.callBack(func() {
 		if err == nil {
-			k := kept{topic: r.Topic, key: string(r.Key), value: bytes.Clone(r.Value), headers: map[string]string{}}
+			k := kept{topic: r.Topic, key: string(r.Key), partition: r.Partition, value: bytes.Clone(r.Value), headers: map[string]string{}}
 			for _, h := range r.Headers {
 				k.headers[h.Key] = string(h.Value)
 			}
@@ -116,8 +117,9 @@ func newDoor(change func(*Options)) *door {
 	d := &door{shelf: &shelf{}, metrics: prometheus.NewRegistry()}
 	d.Service = New(o, Deps{
 		Producer: d.shelf, Letters: d.shelf, Kafka: stream.Config{TopicPrefix: "eu."},
-		IDs:     topics.IDs{schema.CustomerEvents: 7, schema.CustomerProfiles: 8, schema.CommerceEvents: 9, schema.SupportCases: 10},
-		Metrics: d.metrics, Log: zerolog.Nop(),
+		IDs:               topics.IDs{schema.CustomerEvents: 7, schema.CustomerProfiles: 8, schema.CommerceEvents: 9, schema.SupportCases: 10, schema.ContentItems: 13},
+		ContentPartitions: 12,
+		Metrics:           d.metrics, Log: zerolog.Nop(),
 	})
 	d.handler = d.Handler()
 	return d

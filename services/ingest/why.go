@@ -50,6 +50,15 @@ const (
 	notRating
 	notRated
 
+	// Only of content.
+	notCollection
+	notContentID
+	notLocale
+	notWindow
+	notBoolean
+	notBeside
+	notBare
+
 	// Only of messages of the tracking API.
 	unknownType
 	tooMany
@@ -106,6 +115,13 @@ var whys = [...]struct{ word, sentence string }{
 	notSeverity:    {"unknown_severity", "must be one of low, normal, high, urgent"},
 	notRating:      {"bad_rating", "must be a whole number from 0 to 10"},
 	notRated:       {"not_rated", "belongs to the event rated, and to no other"},
+	notCollection:  {"bad_collection", "must be 1 to 64 letters, digits, dots, dashes or underscores"},
+	notContentID:   {"bad_content_id", "must not hold '#', which separates an id from a locale in keys"},
+	notLocale:      {"bad_locale", "must be a locale such as de or de-AT"},
+	notWindow:      {"bad_window", "must be later than valid_from"},
+	notBoolean:     {"not_a_boolean", "must be true or false"},
+	notBeside:      {"not_beside_locale", "cannot stand beside locale: a record of one locale is that locale's alone"},
+	notBare:        {"not_bare", "cannot stand beside withdraw or remove"},
 	unknownType:    {"unknown_type", "must be one of track, identify, page, screen, group, alias"},
 	tooMany:        {"too_many_items", "comes after the last item that a request may have"},
 	noSender:       {"missing_identifier", "or anonymousId is needed"},

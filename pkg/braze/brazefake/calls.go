@@ -49,6 +49,7 @@ var planners = map[*braze.Endpoint]planner{
 	braze.UsersExportIDs:         (*Sandbox).planExport,
 
 	braze.CatalogsCreate:      (*Sandbox).planCatalog,
+	braze.CatalogFieldsCreate: (*Sandbox).planFields,
 	braze.CatalogItemsCreate:  (*Sandbox).planItems,
 	braze.CatalogItemsUpdate:  (*Sandbox).planItems,
 	braze.CatalogItemsReplace: (*Sandbox).planItems,

@@ -63,6 +63,7 @@ func TestEachEndpointDoesWhatItIsAsked(t *testing.T) {
 		{"exporting", &braze.ExportUsers{ExternalIDs: []string{"acct", "nobody"}, Fields: []string{"external_id"}}, braze.Answer{Status: 201, Body: []byte("*")}},
 		{"deleting", &braze.Delete{Users: []braze.Target{user("acct"), user("nobody")}}, braze.Answer{Status: 201, Deleted: 2}},
 		{"a catalog", &braze.NewCatalog{Name: "products", Fields: []braze.CatalogField{{Name: "id", Type: "string"}, {Name: "price", Type: "number"}}}, braze.Answer{Status: 201}},
+		{"new fields", &braze.CatalogFields{Catalog: "products", Fields: []braze.CatalogField{{Name: "price", Type: "number"}}}, braze.Answer{Status: 202}},
 		{"new items", change(braze.CreateItems, "products", item("P1", `{"price":43.00}`)), braze.Answer{Status: 202}},
 		{"changed items", change(braze.UpdateItems, "products", item("P1", `{"price":44}`)), braze.Answer{Status: 202}},
 		{"replaced items", change(braze.ReplaceItems, "products", item("P2", `{"price":1}`)), braze.Answer{Status: 202}},

@@ -39,22 +39,9 @@ func (s *Sandbox) planCatalog(c *call, _ *http.Request, body []byte) (plan, repl
 	case len(fields) == 0:
 		return p, bad("invalid-fields", "fields must be an array of objects")
 	}
-	for i, field := range fields {
-		ff := s.read(c, fmt.Sprintf("catalogs[0].fields[%d].", i), field, "name", "type")
-		column := CatalogField{ff.text("name"), ff.text("type")}
-		switch {
-		case ff.problem != "":
-			return p, bad("invalid-fields", ff.problem)
-		case utf8.RuneCountInString(column.Name) > braze.MaxCatalogName:
-			return p, bad("field-names-too-large", "a field's name is longer than 250 characters", "field", column.Name)
-		case !validCatalogName(column.Name):
-			return p, bad("invalid-field-names", "a name has letters, digits, hyphens and underscores only", "field", column.Name)
-		case !slices.Contains(catalogTypes, column.Type):
-			return p, bad("invalid-field-types", "there is no such type", "field", column.Name)
-		case slices.ContainsFunc(created.Fields, func(other CatalogField) bool { return other.Name == column.Name }):
-			return p, bad("field-names-not-unique", "a field is named twice", "field", column.Name)
-		}
-		created.Fields = append(created.Fields, column)
+	var refusal reply
+	if created.Fields, refusal = s.readFields(c, "catalogs[0].", fields); refusal.status != 0 {
+		return p, refusal
 	}
 	if created.Fields[0] != (CatalogField{"id", "string"}) {
 		return p, bad("id-not-first-column", "the first field must be id, a string")
@@ -78,6 +65,28 @@ func (s *Sandbox) planCatalog(c *call, _ *http.Request, body []byte) (plan, repl
 		"name": created.Name, "description": created.Description, "fields": created.Fields, "num_items": 0, "updated_at": created.UpdatedAt,
 	}})))
 	return p, reply{}
+}
+
+// readFields reads the fields of a catalog, or returns the refusal of the whole call.
+func (s *Sandbox) readFields(c *call, at string, list [][]byte) (fields []CatalogField, refusal reply) {
+	for i, field := range list {
+		ff := s.read(c, fmt.Sprintf("%sfields[%d].", at, i), field, "name", "type")
+		column := CatalogField{ff.text("name"), ff.text("type")}
+		switch {
+		case ff.problem != "":
+			return nil, bad("invalid-fields", ff.problem)
+		case utf8.RuneCountInString(column.Name) > braze.MaxCatalogName:
+			return nil, bad("field-names-too-large", "a field's name is longer than 250 characters", "field", column.Name)
+		case !validCatalogName(column.Name):
+			return nil, bad("invalid-field-names", "a name has letters, digits, hyphens and underscores only", "field", column.Name)
+		case !slices.Contains(catalogTypes, column.Type):
+			return nil, bad("invalid-field-types", "there is no such type", "field", column.Name)
+		case slices.ContainsFunc(fields, func(other CatalogField) bool { return other.Name == column.Name }):
+			return nil, bad("field-names-not-unique", "a field is named twice", "field", column.Name)
+		}
+		fields = append(fields, column)
+	}
+	return fields, reply{}
 }
 
 func validCatalogName(name string) bool {

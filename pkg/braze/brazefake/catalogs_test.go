@@ -74,7 +74,7 @@ func TestCatalogItemsAreCreatedChangedReplacedAndDeleted(t *testing.T) {
 }
 
 func TestCatalogCallsAreRefusedByTheirDocumentedIDs(t *testing.T) {
-	const items, one = "/catalogs/products/items", "/catalogs/products/items/"
+	const items, one, fields = "/catalogs/products/items", "/catalogs/products/items/", "/catalogs/products/fields"
 	put := func(fields string) string { return `{"items":[{"id":"P1",` + fields + `}]}` }
 	for _, tt := range []struct {
 		method, path, body, want string
@@ -89,6 +89,14 @@ func TestCatalogCallsAreRefusedByTheirDocumentedIDs(t *testing.T) {
 		{"POST", "/catalogs/none/items", `{"items":[{"id":"a"}]}`, "catalog-not-found", 404},
 		{"DELETE", "/catalogs/none/items", `{"items":[{"id":"a"}]}`, "catalog-not-found", 404},
 		{"POST", "/catalogs/none/items/a", `{"items":[{}]}`, "catalog-not-found", 404},
+		{"POST", fields, `{}`, "invalid-fields", 400},
+		{"POST", fields, `{"fields":{}}`, "invalid-fields", 400},
+		{"POST", fields, `{"fields":["a"]}`, "invalid-fields", 400},
+		{"POST", "/catalogs/none/fields", `{"fields":[{"name":"a","type":"number"}]}`, "catalog-not-found", 404},
+		{"POST", fields, `{"fields":[{"name":"a","type":"float"}]}`, "invalid-field-types", 400},
+		{"POST", fields, `{"fields":[{"name":"a b","type":"number"}]}`, "invalid-field-names", 400},
+		{"POST", fields, `{"fields":[{"name":"a","type":"number"},{"name":"a","type":"string"}]}`, "field-names-not-unique", 400},
+		{"POST", fields, `{"fields":[` + strings.Repeat(`{},`, 50) + `{}]}`, "request-includes-too-many-fields", 400},
 		{"PUT", items, `{"items":{}}`, "item-array-invalid", 400},
 		{"PATCH", items, `{"items":["P1"]}`, "item-array-invalid", 400},
 		{"PUT", items, `{"items":[{"id":7}]}`, "ids-not-strings", 400},

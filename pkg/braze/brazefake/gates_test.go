@@ -91,6 +91,7 @@ var small = map[string]struct{ method, path, body string }{
 	"rename":         {"POST", "/users/external_ids/rename", `{"external_id_renames":[{"current_external_id":"a","new_external_id":"b"}]}`},
 	"export":         {"POST", "/users/export/ids", `{"external_ids":["a"],"fields_to_export":["email"]}`},
 	"catalogs":       {"POST", "/catalogs", `{"catalogs":[{"name":"n","fields":[{"name":"id","type":"string"}]}]}`},
+	"catalog_fields": {"POST", "/catalogs/n/fields", `{"fields":[{"name":"price","type":"number"}]}`},
 	"catalog_items":  {"DELETE", "/catalogs/n/items", `{"items":[{"id":"a"}]}`},
 	"catalog_item":   {"POST", "/catalogs/n/items/a", `{"items":[{}]}`},
 }

@@ -30,6 +30,7 @@ type Larder struct {
 	mu      sync.Mutex
 	db      *pebble.DB
 	batch   *pebble.Batch
+	key     []byte // scratch
 	pending int
 	mark    Mark
 }
@@ -83,7 +84,10 @@ func (l *Larder) open() error {
 	cache := pebble.NewCache(8 << 20)
 	defer cache.Unref()
 	db, err := pebble.Open(l.folder, &pebble.Options{
-		Cache: cache, DisableWAL: true, MemTableSize: 16 << 20,
+		Cache: cache, DisableWAL: true, MemTableSize: 8 << 20,
+		// It is read once, from its beginning to its end, when a process starts: putting it in order is worth
+		// little, and would be most of the work of filling it.
+		L0CompactionThreshold: 64, L0CompactionFileThreshold: 1000, L0StopWritesThreshold: 1000, LBaseMaxBytes: 1 << 30,
 		FormatMajorVersion: pebble.FormatNewest, Logger: quiet{l.log},
 	})
 	if err != nil {
@@ -175,12 +179,12 @@ func (l *Larder) Restart(topic string) error {
 func (l *Larder) Put(partition int32, next int64, key, value []byte) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	k := append([]byte{recordSpace}, key...)
+	l.key = append(append(l.key[:0], recordSpace), key...)
 	var err error
 	if value == nil {
-		err = l.batch.Delete(k, nil)
+		err = l.batch.Delete(l.key, nil)
 	} else {
-		err = l.batch.Set(k, value, nil)
+		err = l.batch.Set(l.key, value, nil)
 	}
 	if err != nil {
 		return fmt.Errorf("writing the local copy: %w", err)
@@ -225,7 +229,8 @@ func (l *Larder) write() error {
 	if err != nil {
 		return fmt.Errorf("writing the local copy: %w", err)
 	}
-	l.batch, l.pending = l.db.NewBatch(), 0
+	l.batch.Reset()
+	l.pending = 0
 	return nil
 }
 

@@ -17,6 +17,15 @@ type item struct {
 	at        int64    // where it stands in the order: when it was changed last
 }
 
+// successor is a copy of an item to be changed, and of nil an empty one with that id.
+func (i *item) successor(id string) *item {
+	if i == nil {
+		return &item{id: strings.Clone(id)}
+	}
+	next := *i
+	return &next
+}
+
 // entry is one record.
 type entry struct {
 	locale   string
@@ -41,10 +50,10 @@ const (
 	never     = math.MaxInt64
 )
 
-// newEntry prepares a record.
-func newEntry(c *event.Content, tags *tagset) *entry {
+// newEntry prepares a record; only its tags are missing.
+func newEntry(c *event.Content) *entry {
 	e := &entry{
-		locale: strings.Clone(c.Locale), tags: tags, until: never, version: noVersion,
+		locale: strings.Clone(c.Locale), until: never, version: noVersion,
 		occurred: c.OccurredAt.UnixMilli(), received: c.ReceivedAt.UnixMilli(), approved: c.Approved,
 	}
 	if c.Version != nil {
@@ -74,7 +83,7 @@ func (e *entry) stale(than *entry) bool {
 
 // shown reports whether a record may be shown at a moment.
 func (i *item) shown(e *entry, now int64) bool {
-	return e != nil && e.approved && e.from <= now && now < e.until && e.received > i.withdrawn
+	return e != nil && i.state(e, now) == Shown
 }
 
 // find chooses what is shown of an item: the first of the locales that there is, else the item's own. Where

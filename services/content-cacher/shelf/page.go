@@ -36,15 +36,25 @@ func (p *Page) AppendETag(dst []byte, zipped bool) []byte {
 	return append(dst, '"')
 }
 
-// Zipped is Doc compressed by gzip; nil where that does not pay.
+// Zipped is Doc compressed by gzip; nil where that does not pay, or is being done: of the many who ask for a
+// new page at once one compresses it, and the others have it as it is.
 func (p *Page) Zipped() []byte {
+	if len(p.doc) < worthZipping {
+		return nil
+	}
 	if z := p.zipped.Load(); z != nil {
 		return *z
+	}
+	if !p.zipped.CompareAndSwap(nil, &zipping) {
+		return nil
 	}
 	z := compress(p.doc)
 	p.zipped.Store(&z)
 	return z
 }
+
+// zipping stands in for a page that is being compressed.
+var zipping []byte
 
 // worthZipping is the size from which a page is compressed, and gain how much of it has to go: a packet on
 // the wire is not cheaper for being half empty.
@@ -59,9 +69,6 @@ var zippers = sync.Pool{New: func() any {
 }}
 
 func compress(doc []byte) []byte {
-	if len(doc) < worthZipping {
-		return nil
-	}
 	var b bytes.Buffer
 	z := zippers.Get().(*gzip.Writer)
 	defer zippers.Put(z)
@@ -79,8 +86,8 @@ func compress(doc []byte) []byte {
 //	{"ok":true,"default":false,"collection":"banners","id":"spring","version":"8","locale":"de",
 //	 "tags":["hero"],"valid_until":"2026-04-01T00:00:00Z","body":{…},"assets":[{"url":…}]}
 func (p *Page) fill(c *event.Content, locale string, body []byte) {
-	doc := make([]byte, 0, len(body)+256)
-	doc = append(doc, `{"ok":true,"default":false,"collection":`...)
+	scratch := scratches.Get().(*[]byte)
+	doc := append((*scratch)[:0], `{"ok":true,"default":false,"collection":`...)
 	doc = appendText(doc, c.Collection)
 	doc = append(doc, `,"id":`...)
 	doc = appendText(doc, c.ItemID)
@@ -105,7 +112,16 @@ func (p *Page) fill(c *event.Content, locale string, body []byte) {
 	doc = append(doc, `]}`...)
 	p.doc = bytes.Clone(doc) // without what is to spare
 	p.sum = xxhash.Sum64(p.doc)
+	if cap(doc) <= mostScratch {
+		*scratch = doc
+		scratches.Put(scratch)
+	}
 }
+
+// scratches are where pages are written before it is known how long they are. Larger ones are not kept.
+var scratches = sync.Pool{New: func() any { return new([]byte) }}
+
+const mostScratch = 64 << 10
 
 // AppendVersion appends the source's version, or where it has none, one that the body decides.
 func AppendVersion(dst []byte, c *event.Content, body []byte) []byte {

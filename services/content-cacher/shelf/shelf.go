@@ -25,11 +25,13 @@ type Shelf struct {
 	collections map[string]*collection
 }
 
-// collection is the items that belong together.
+// collection is the items that belong together. An item in it never changes: another takes its place, so
+// that a list is put together without a lock, however long it takes.
 type collection struct {
 	mu    sync.RWMutex
 	items map[string]*item
 	order *btree.BTreeG[*item] // by the time of change
+	snap  *btree.BTreeG[*item] // a copy of order for readers; nil once that has changed
 	tags  tagsets
 }
 
@@ -45,21 +47,21 @@ const (
 
 // Put takes a record in.
 func (s *Shelf) Put(c *event.Content) Verdict {
+	var e *entry
+	if !c.Withdraws {
+		e = newEntry(c) // before anybody has to wait for it
+	}
 	col := s.collection(c.Collection, true)
 	col.mu.Lock()
 	defer col.mu.Unlock()
-	it := col.items[c.ItemID]
+	was := col.items[c.ItemID]
+	it := was.successor(c.ItemID)
 	if c.Withdraws {
-		if it == nil {
-			it = col.add(c.ItemID)
-		}
 		it.withdrawn = max(it.withdrawn, c.ReceivedAt.UnixMilli())
+		col.replace(was, it)
 		return Gone
 	}
-	e := newEntry(c, col.tags.of(c.Tags))
-	if it == nil {
-		it = col.add(c.ItemID)
-	}
+	e.tags = col.tags.of(c.Tags)
 	n, there := it.locale(c.Locale)
 	switch {
 	case c.Locale == "" && e.stale(it.own), there && e.stale(it.locales[n]):
@@ -67,11 +69,12 @@ func (s *Shelf) Put(c *event.Content) Verdict {
 	case c.Locale == "":
 		it.own = e
 	case there:
+		it.locales = slices.Clone(it.locales)
 		it.locales[n] = e
 	default:
-		it.locales = slices.Insert(it.locales, n, e)
+		it.locales = slices.Insert(slices.Clip(it.locales), n, e)
 	}
-	col.place(it)
+	col.replace(was, it)
 	return Kept
 }
 
@@ -84,24 +87,20 @@ func (s *Shelf) Remove(key string) Verdict {
 	}
 	col.mu.Lock()
 	defer col.mu.Unlock()
-	it := col.items[id]
-	if it == nil {
+	was := col.items[id]
+	if was == nil {
 		return Gone
 	}
+	it := was.successor(id)
 	switch n, there := it.locale(locale); {
 	case locale == "*":
 		it.withdrawn = 0
 	case locale == "":
 		it.own = nil
 	case there:
-		it.locales = slices.Delete(it.locales, n, n+1)
+		it.locales = slices.Delete(slices.Clone(it.locales), n, n+1)
 	}
-	if it.leads() == nil && it.withdrawn == 0 {
-		col.order.Delete(it)
-		delete(col.items, id)
-		return Gone
-	}
-	col.place(it)
+	col.replace(was, it)
 	return Gone
 }
 
@@ -111,9 +110,7 @@ func (s *Shelf) Get(name, id string, locales []string, now time.Time) (Found, bo
 	if col == nil {
 		return Found{}, false
 	}
-	col.mu.RLock()
-	defer col.mu.RUnlock()
-	it := col.items[id]
+	it := col.get(id)
 	if it == nil {
 		return Found{}, false
 	}
@@ -164,8 +161,6 @@ func (s *Shelf) each(name string, q Query, now time.Time, f func(*item, Found) b
 	if col == nil {
 		return
 	}
-	col.mu.RLock()
-	defer col.mu.RUnlock()
 	at := now.UnixMilli()
 	visit := func(it *item) bool {
 		p, e := it.find(q.Locales, at)
@@ -174,11 +169,12 @@ func (s *Shelf) each(name string, q Query, now time.Time, f func(*item, Found) b
 		}
 		return f(it, found(p, e))
 	}
+	order := col.snapshot()
 	if q.Oldest {
-		col.order.Scan(visit)
+		order.Scan(visit)
 		return
 	}
-	col.order.Reverse(visit)
+	order.Reverse(visit)
 }
 
 // Size is what a shelf holds.
@@ -220,26 +216,48 @@ func (s *Shelf) collection(name string, make bool) *collection {
 	return col
 }
 
-// add makes an item. It stands in the order once it is placed there.
-func (c *collection) add(id string) *item {
-	id = strings.Clone(id)
-	it := &item{id: id}
-	c.items[id] = it
-	return it
+// get finds an item.
+func (c *collection) get(id string) *item {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return c.items[id]
 }
 
-// place puts an item where it belongs in the order.
-func (c *collection) place(it *item) {
-	e := it.leads()
-	if e == nil {
-		c.order.Delete(it)
-		return
+// snapshot is the order of this moment. Making it costs next to nothing: nodes are shared until they change.
+func (c *collection) snapshot() *btree.BTreeG[*item] {
+	c.mu.RLock()
+	snap := c.snap
+	c.mu.RUnlock()
+	if snap != nil {
+		return snap
 	}
-	if e.occurred != it.at {
-		c.order.Delete(it)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.snap == nil {
+		c.snap = c.order.Copy()
+	}
+	return c.snap
+}
+
+// replace puts an item in the place of the one that was there, nil for none, and where it belongs in the
+// order. One that says nothing any more is forgotten. The lock is held.
+func (c *collection) replace(was, it *item) {
+	c.snap = nil
+	e := it.leads()
+	if e != nil {
 		it.at = e.occurred
 	}
-	c.order.Set(it)
+	if was != nil && was.leads() != nil && (e == nil || it.at != was.at) {
+		c.order.Delete(was)
+	}
+	if e != nil {
+		c.order.Set(it)
+	}
+	if e == nil && it.withdrawn == 0 {
+		delete(c.items, it.id)
+		return
+	}
+	c.items[it.id] = it
 }
 
 // before is the order of lists: by the time of change, then by id.

@@ -300,3 +300,32 @@ func (m *model) get(id string, locales []string, now time.Time) string {
 func (m *model) count(now time.Time) int {
 	return len(slices.DeleteFunc([]string{"a", "b", "c", "d"}, func(id string) bool { return m.get(id, nil, now) == "" }))
 }
+
+func TestTheStandingsSayWhyNothingIsShown(t *testing.T) {
+	var s shelf.Shelf
+	for _, c := range []*event.Content{
+		banner("a", "own", until(9), also("de", "variant"), also("fr", "older"), minute(2)),
+		banner("a", "early", locale("fr"), from(8), minute(2)),
+		banner("a", "late", locale("it"), until(3), minute(2)),
+		banner("a", "draft", locale("es"), unapproved, minute(2)),
+		banner("a", "gone", locale("nl"), minute(1)),
+		withdrawal(1),
+		banner("b", "b"),
+	} {
+		s.Put(c)
+	}
+	var got []string
+	for _, st := range s.Standings("banners", "a", at(5)) {
+		got = append(got, st.Locale+" "+string(st.State))
+	}
+	want := []string{" shown", "de shown", "es not_approved", "fr shown", "it expired", "nl withdrawn"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+	if own := s.Standings("banners", "a", at(9))[0]; own.State != shelf.Expired || !own.Until.Equal(at(9)) || !own.From.IsZero() {
+		t.Errorf("at its end: %+v", own)
+	}
+	if diff := cmp.Diff([]string{"a", "b"}, s.IDs("banners")); diff != "" || len(s.Standings("banners", "none", at(5))) > 0 || len(s.IDs("none")) > 0 {
+		t.Error(diff)
+	}
+}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"os"
 	"strings"
 	"time"
 
@@ -63,7 +64,11 @@ type answer struct {
 	body      []byte
 	header    http.Header
 	unchanged bool // since the validators; then there is no body
+	feed      *os.File
 }
+
+// mostPage bounds what is read of an answer into memory, whatever the file allows.
+const mostPage = 1 << 30
 
 // ask fetches one page: when our rate and their limits allow it, and with credentials renewed once.
 func (c *client) ask(ctx context.Context, where target, known validators) (answer, error) {
@@ -75,33 +80,48 @@ func (c *client) ask(ctx context.Context, where target, known validators) (answe
 	return a, err
 }
 
+// send asks, and learns what the answer's headers say of limits.
+func (c *client) send(ctx context.Context, where target, known validators) (*http.Response, quota.Hint, error) {
+	r, err := c.request(ctx, where, known)
+	if err != nil {
+		return nil, quota.Hint{}, err
+	}
+	resp, err := c.http.Do(r)
+	if err != nil {
+		return nil, quota.Hint{}, &failure{again, fmt.Errorf("asking %s: %w", hostOf(where.url), withoutURL(err)), 0}
+	}
+	now := time.Now()
+	hint := quota.ParseHeaders(resp.Header, now)
+	hint.Throttled = resp.StatusCode == http.StatusTooManyRequests
+	c.quota.Learn(now, hint)
+	return resp, hint, nil
+}
+
 func (c *client) once(ctx context.Context, where target, known validators) (answer, error) {
 	if err := c.turn(ctx); err != nil {
 		return answer{}, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, c.polling.Timeout)
 	defer cancel()
-	r, err := c.request(ctx, where, known)
+	resp, hint, err := c.send(ctx, where, known)
 	if err != nil {
 		return answer{}, err
 	}
-	resp, err := c.http.Do(r)
-	if err != nil {
-		return answer{}, &failure{again, fmt.Errorf("asking %s: %w", hostOf(where.url), withoutURL(err)), 0}
-	}
 	defer resp.Body.Close()
 	now := time.Now()
-	hint := quota.ParseHeaders(resp.Header, now)
-	hint.Throttled = resp.StatusCode == http.StatusTooManyRequests
-	c.quota.Learn(now, hint)
 	if resp.StatusCode == http.StatusNotModified {
 		return answer{header: resp.Header, unchanged: true}, nil
 	}
-	body, err := io.ReadAll(io.LimitReader(resp.Body, c.polling.MaxBytes+1))
+	if c.polling.IsFeed() && resp.StatusCode == http.StatusOK {
+		return c.keep(resp)
+	}
+	body, err := io.ReadAll(io.LimitReader(resp.Body, min(c.polling.MaxBytes, mostPage)+1))
 	if f := judge(resp, body, hint.Wait(now)); f != nil {
 		return answer{}, f
 	}
 	switch {
+	case c.polling.IsFeed():
+		return answer{}, &failure{broken, fmt.Errorf("answered %d, and not 200 with a whole feed", resp.StatusCode), 0}
 	case err != nil:
 		return answer{}, &failure{again, fmt.Errorf("reading the page: %w", err), 0}
 	case int64(len(body)) > c.polling.MaxBytes:
@@ -132,7 +152,9 @@ func (c *client) request(ctx context.Context, where target, known validators) (*
 	if err != nil {
 		return nil, &failure{refused, fmt.Errorf("making the request: %w", withoutURL(err)), 0}
 	}
-	r.Header.Set("Accept", "application/json")
+	if !c.polling.IsFeed() {
+		r.Header.Set("Accept", "application/json")
+	}
 	r.Header.Set("User-Agent", "sluice")
 	if where.body != "" {
 		r.Header.Set("Content-Type", "application/json")

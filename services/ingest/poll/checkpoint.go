@@ -37,6 +37,8 @@ type checkpoint struct {
 	// Doubted are the known items of which something has been told that what is known of them does not say
 	// yet (doubt.go).
 	Doubted doubted `json:"doubted,omitzero"`
+	// AllDoubted says that of a feed too much was told for Doubted to name it: then all of it is told again.
+	AllDoubted bool `json:"all_doubted,omitzero"`
 }
 
 // round is one reading from the first page to the last.

@@ -22,7 +22,7 @@ const hashBytes = 8
 
 // doubt makes durable that what is known of the items will not be true any more.
 func (w *worker) doubt(ctx context.Context, items []webhook.Item) error {
-	if w.known == nil {
+	if w.known == nil || w.state.AllDoubted {
 		return nil
 	}
 	var more doubted
@@ -35,6 +35,10 @@ func (w *worker) doubt(ctx context.Context, items []webhook.Item) error {
 		return nil
 	}
 	if len(w.state.Doubted)+len(more) > maxDoubted*hashBytes {
+		if w.polling.IsFeed() { // which may change as a whole: writing all that is known each time would be far more
+			w.state.Doubted, w.state.AllDoubted = nil, true
+			return w.save(ctx, nil)
+		}
 		if err := w.saveAll(ctx); err != nil {
 			return err
 		}
@@ -45,7 +49,7 @@ func (w *worker) doubt(ctx context.Context, items []webhook.Item) error {
 
 // settleDoubts makes of items in doubt items of which nobody can say what was told of them last.
 func (w *worker) settleDoubts() {
-	if w.known == nil || len(w.state.Doubted) < hashBytes {
+	if w.known == nil || len(w.state.Doubted) < hashBytes && !w.state.AllDoubted {
 		return
 	}
 	in := map[uint64]bool{}
@@ -53,7 +57,7 @@ func (w *worker) settleDoubts() {
 		in[binary.BigEndian.Uint64(rest)] = true
 	}
 	for id, s := range w.known.items {
-		if in[idHash(id)] {
+		if w.state.AllDoubted || in[idHash(id)] {
 			w.state.Recent.drop(s.Stamp)
 			s.Stamp, w.known.dirty[partOf(id)] = noStamp, true
 		}

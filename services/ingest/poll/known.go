@@ -5,6 +5,7 @@ import (
 	"hash/fnv"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/go-json-experiment/json"
 
@@ -75,7 +76,7 @@ func (k *known) put(id string, v stamp, gone bool, round int64) (before stamp) {
 		k.full = true
 		return noStamp
 	}
-	k.items[id] = &sighting{Stamp: v, Gone: gone, round: round}
+	k.items[strings.Clone(id)] = &sighting{Stamp: v, Gone: gone, round: round} // not all of what it was read from
 	k.dirty[partOf(id)] = true
 	return before
 }
@@ -125,6 +126,21 @@ func (k *known) missing(round int64) (gone map[string]int64, suspicious bool) {
 		k.items[id].Missed, k.dirty[partOf(id)] = round, true
 	}
 	return gone, false
+}
+
+// gone are the ids that a feed has not shown. What has been gone for long is forgotten.
+func (k *known) gone(round int64) map[string]int64 {
+	all := map[string]int64{}
+	for id, s := range k.items {
+		switch {
+		case s.Gone && round-s.Missed > mourning:
+			k.forget(id)
+		case s.Gone, s.round == round:
+		default:
+			all[id] = round
+		}
+	}
+	return all
 }
 
 // bury notes that an item was told to be gone, and returns the stamp of what was told of it before.

@@ -11,8 +11,8 @@ import (
 // metrics are what polling counts, by source. Records and dead letters are counted by the front door,
 // under the route polls.
 type metrics struct {
-	pages, unseen, repeated, suspicious *prometheus.CounterVec
-	errors                              *prometheus.CounterVec // by reason too
+	pages, unseen, repeated, suspicious, twice *prometheus.CounterVec
+	errors                                     *prometheus.CounterVec // by reason too
 
 	mu       sync.Mutex
 	bySource map[string]*stats
@@ -50,6 +50,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		unseen:     counter("items", "Items on them that were new."),
 		repeated:   counter("repeated_items", "Items on them that had become records before."),
 		suspicious: counter("suspicious", "Rounds in which so much was missing that nothing counted as gone."),
+		twice:      counter("duplicate_rows", "Rows of feeds before the last one with the same id, which counts."),
 		errors:     counter("errors", "Attempts that failed.", "reason"),
 		bySource:   map[string]*stats{},
 		owned:      gauge("owned", "1 where this replica polls the source."),
@@ -108,6 +109,11 @@ func (m *metrics) Collect(to chan<- prometheus.Metric) {
 }
 
 func (s *stats) page() { s.metrics.pages.WithLabelValues(s.name).Inc() }
+
+func (s *stats) doubled(rows int) { s.metrics.twice.WithLabelValues(s.name).Add(float64(rows)) }
+
+// under takes note of how far the round is.
+func (s *stats) under(r *round) { s.set(func() { s.items, s.pages = r.Items, r.Pages }) }
 
 func (s *stats) suspect() { s.metrics.suspicious.WithLabelValues(s.name).Inc() }
 

@@ -15,6 +15,9 @@
 //	Sink.Take        records of them, durable
 //	store.save       and only then the checkpoint (checkpoint.go, store.go)
 //
+// A feed, which is all there is in one file, goes another way: fetched to the disk and read twice, first to see
+// whether it is to be believed, then to tell what is different (feed.go, package feed).
+//
 // A crash between the last two reads the page again, and makes the same records with the same event ids. An
 // item that is told again because it is once more what it was has the round in its event id.
 //

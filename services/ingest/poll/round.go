@@ -15,6 +15,9 @@ var errTooManyPages = errors.New("the round has more pages than poll.max_pages")
 // round reads from the first page, or from where an earlier attempt got to, to the last. The cursor
 // moves only behind the last.
 func (w *worker) round(ctx context.Context) error {
+	if w.polling.IsFeed() {
+		return w.feedRound(ctx)
+	}
 	if w.state.Round == nil {
 		w.state.Round = w.next(time.Now())
 		w.previous, w.places = nil, nil
@@ -139,6 +142,9 @@ func (w *worker) finish(ctx context.Context, cursor string, v validators) error 
 // that another process began has shown things that nobody here has seen: it says nothing.
 func (w *worker) findMissing(ctx context.Context) error {
 	r := w.state.Round
+	if w.polling.IsFeed() {
+		return w.buryMissing(ctx)
+	}
 	if !w.polling.Missing || !r.Whole || r.Resumed || r.Pages == 0 {
 		return nil
 	}

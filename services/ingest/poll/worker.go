@@ -150,7 +150,7 @@ func (w *worker) saveAll(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	w.state.Doubted = nil
+	w.state.Doubted, w.state.AllDoubted = nil, false
 	if err := w.save(ctx, changed); err != nil {
 		return err
 	}

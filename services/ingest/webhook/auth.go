@@ -43,6 +43,8 @@ type Auth struct {
 	Signed string `yaml:"signed"`
 	// SignedHeaders is the header that lists the headers in {signed_headers}.
 	SignedHeaders string `yaml:"signed_headers"`
+	// MustSign are headers that have to be among those: what they say decides what a message means.
+	MustSign Names `yaml:"must_sign"`
 	// PublicURL is where the source was told to send to, without path: what {url} begins with.
 	// https:// and the Host header when empty.
 	PublicURL string `yaml:"public_url"`
@@ -191,6 +193,9 @@ func (a *Auth) signedProblems(path string, t template) []error {
 	}
 	if t.has(partSignedHeaders) != (a.SignedHeaders != "") {
 		say("signed_headers", "the header that lists what stands in {signed_headers}, together with it")
+	}
+	if len(a.MustSign) > 0 && a.SignedHeaders == "" {
+		say("must_sign", "only with signed_headers")
 	}
 	return all
 }

@@ -1,6 +1,7 @@
 package webhook_test
 
 import (
+	"cmp"
 	"encoding/json"
 	"net/http"
 	"os"
@@ -16,6 +17,8 @@ import (
 func FuzzSignature(f *testing.F) {
 	sources := []*webhook.Source{
 		shipped(f, map[string]string{"STRIPE_WEBHOOK_SECRETS": "what nobody finds by chance"}).Find("stripe"),
+		shipped(f, map[string]string{"CONTENTFUL_WEBHOOK_SECRETS": "what nobody finds by chance"}).Find("contentful"),
+		shipped(f, map[string]string{"CLOUDINARY_WEBHOOK_SECRETS": "what nobody finds by chance"}).Find("cloudinary"),
 		shipped(f, map[string]string{"SHOPIFY_WEBHOOK_SECRETS": "what nobody finds by chance"}).Find("shopify"),
 	}
 	for _, name := range []string{"zendesk", "hubspot", "contentful", "cloudinary", "intercom", "recurly", "chargebee", "chargebee-url", "cloudevents"} {
@@ -56,7 +59,7 @@ func FuzzTranslate(f *testing.F) {
 	}
 	for _, path := range samples {
 		r := sample(f, path)
-		f.Add(r.Header.Get("X-Shopify-Topic"), r.Body)
+		f.Add(cmp.Or(r.Header.Get("X-Shopify-Topic"), r.Header.Get("X-Contentful-Topic")), r.Body)
 	}
 	own, err := os.ReadFile("testdata/own.yaml")
 	if err != nil {
@@ -71,7 +74,7 @@ func FuzzTranslate(f *testing.F) {
 			return
 		}
 		for _, source := range sources {
-			messages := source.Translate(t.Context(), call(string(body), signedAt, "X-Shopify-Topic", topic, "X-Shopify-Shop-Domain", "s.example.com"))
+			messages := source.Translate(t.Context(), call(string(body), signedAt, "X-Shopify-Topic", topic, "X-Contentful-Topic", topic, "X-Shopify-Shop-Domain", "s.example.com"))
 			if len(messages) == 0 {
 				t.Fatalf("%s: nothing was said of %q", source.Name(), body)
 			}

@@ -18,7 +18,7 @@ type given struct {
 var (
 	errNoSignature = errors.New("there is no signature")
 	errNoTimestamp = errors.New("there is no timestamp that can be read")
-	errUnsigned    = errors.New("the timestamp is not among the signed headers")
+	errUnsigned    = errors.New("a header that has to be signed, such as the timestamp, is not among the signed headers")
 )
 
 // maxSignatures bounds what one header can make us compare.
@@ -48,8 +48,10 @@ func (a *Auth) read(r *Request) (given, error) {
 	}
 	if a.SignedHeaders != "" {
 		list := r.Header.Get(a.SignedHeaders)
-		if a.TimestampHeader != "" && !names(list, a.TimestampHeader) {
-			return given{}, errUnsigned
+		for _, name := range slices.Concat(a.MustSign, Names{a.TimestampHeader}) {
+			if name != "" && !names(list, name) {
+				return given{}, errUnsigned
+			}
 		}
 		g.headers = signedHeaders(r, list)
 	}

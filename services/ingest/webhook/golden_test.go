@@ -27,6 +27,8 @@ var after = map[string][]string{
 	"shopify/carts_update":                    {"checkouts_create"},
 	"shopify/carts_update_emptied":            {"orders_create"},
 	"shopify/checkouts_create":                {"checkouts_create_nobody"},
+	"contentful/entry_delete_without_type":    {"entry_publish"},
+	"contentful/entry_publish_late":           {"entry_unpublish"},
 	"stripe/subscription_after_checkout":      {"checkout_completed"},
 	"stripe/checkout_async_payment_succeeded": {"checkout_completed_unpaid"},
 }

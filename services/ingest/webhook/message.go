@@ -31,10 +31,14 @@ const (
 	// Link says who somebody turned out to be, which no path of the API does by itself:
 	// {"user", "identified_as", "time"?}.
 	Link Target = "link"
+	// Content is published as by POST /v1/content, or taken away: with "withdraw": true the item in all its
+	// locales ({"collection", "id", "withdraw"}), or with a locale too the record of that one; with
+	// "remove": true the item's own record alone, of which there is nothing else.
+	Content Target = "content" // POST /v1/content
 )
 
 // Targets are all of them.
-func Targets() []Target { return []Target{Commerce, Event, Profile, Case, Link} }
+func Targets() []Target { return []Target{Commerce, Event, Profile, Case, Link, Content} }
 
 // toDeadLetter is what a program says that finds out by itself that a message cannot be mapped.
 const toDeadLetter = "dead_letter"

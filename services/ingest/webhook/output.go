@@ -41,6 +41,14 @@ func (t *translation) outputs(m *Message, outputs []any, input any) error {
 			return fmt.Errorf("output %d: %w", i, err)
 		}
 		m.Outputs = append(m.Outputs, o)
+		if Target(to) == Content {
+			if o, err = tombstone(object, o); err != nil {
+				return fmt.Errorf("output %d: %w", i, err)
+			}
+			if o.JSON != nil {
+				m.Outputs = append(m.Outputs, o)
+			}
+		}
 	}
 	if len(m.Outputs) == 0 {
 		m.Skip = skipNothing
@@ -68,7 +76,11 @@ func (t *translation) output(m *Message, to Target, object map[string]any, input
 		}
 		whole[name] = withoutNulls(name, v)
 	}
-	id, err := idText(whole["id"])
+	key := "id" // where the idempotency key stands
+	if to == Content {
+		key = "event_id"
+	}
+	id, err := idText(whole[key])
 	if err != nil {
 		return Output{}, err
 	}
@@ -81,7 +93,7 @@ func (t *translation) output(m *Message, to Target, object map[string]any, input
 	default:
 		text = fitID(fmt.Sprintf("%s/%d", m.Key, len(m.Outputs)))
 	}
-	whole["id"] = text
+	whole[key] = text
 	if whole["time"] == nil && ps.time != nil {
 		at, err := ps.time.first(t.ctx, ps.settings, input)
 		if err != nil {
@@ -91,12 +103,23 @@ func (t *translation) output(m *Message, to Target, object map[string]any, input
 			whole["time"] = at
 		}
 	}
-	if user, _ := whole["user"].(map[string]any); len(user) == 0 {
+	if user, _ := whole["user"].(map[string]any); len(user) == 0 && to != Content {
 		if whole["user"], err = t.who(input); err != nil {
 			return Output{}, err
 		}
 	}
 	return encode(to, text, whole)
+}
+
+// tombstone is the second record of content that is withdrawn, behind the one that says so of all that is older;
+// without JSON where there is none to be.
+func tombstone(object map[string]any, first Output) (Output, error) {
+	if object["withdraw"] != true || object["locale"] != nil {
+		return Output{}, nil
+	}
+	return encode(Content, fitID(first.ID+":tombstone"), map[string]any{
+		"collection": object["collection"], "id": object["id"], "remove": true, "event_id": fitID(first.ID + ":tombstone"),
+	})
 }
 
 func encode(to Target, id string, whole map[string]any) (Output, error) {

@@ -26,11 +26,20 @@ type Poll struct {
 	// FullEvery is how often a source that has Since is read from its start again all the same, to see
 	// what is not there any more; never when it is left out.
 	FullEvery time.Duration `yaml:"full_every"`
-	// Timeout is that of one page; 30s.
+	// Timeout is that of one page, 30s; of a feed 15m.
 	Timeout time.Duration `yaml:"timeout"`
+
+	// Format is what an answer is: json (the default), or a feed of rows in one of the formats of package
+	// feed: xml, csv, tsv, jsonl. A feed is a snapshot, of which only the differences are told: Items, Paging,
+	// Since and Deleted are not for it, ID is .id and Missing true, and Gone is needed. What is read of it is
+	// read twice, so that nothing is told of one that turns out to be broken.
+	Format string `yaml:"format"`
+	// MaxLoss is how much of what a feed had may be missing at once, in percent: 30. When there is more, or
+	// nothing left at all, it is not believed.
+	MaxLoss int `yaml:"max_loss"`
 	// Rate is what we allow ourselves, such as 10/1s. What they say of their limits is obeyed anyhow.
 	Rate quota.Rate `yaml:"rate"`
-	// MaxBytes bounds a page, decompressed: 16 MiB. MaxPages bounds a round: 100,000.
+	// MaxBytes bounds a page, decompressed: 16 MiB; a feed: 4 GiB. MaxPages bounds a round: 100,000.
 	MaxBytes int64 `yaml:"max_bytes"`
 	MaxPages int   `yaml:"max_pages"`
 
@@ -149,6 +158,14 @@ func (p *Poll) settle() {
 		return
 	}
 	orElse(&p.Method, "GET")
+	orElse(&p.Format, formatJSON)
+	if p.IsFeed() {
+		orElse(&p.Timeout, 15*time.Minute)
+		orElse(&p.MaxBytes, 4<<30)
+		orElse(&p.MaxLoss, 30)
+		orElse(&p.ID, ".id")
+		p.Missing = true
+	}
 	orElse(&p.Every, 5*time.Minute)
 	orElse(&p.Timeout, 30*time.Second)
 	orElse(&p.MaxBytes, 16<<20)
@@ -173,6 +190,9 @@ func (p *Poll) settle() {
 		p.Paging.Start = &first
 	}
 }
+
+// IsFeed reports whether an answer is a snapshot in rows.
+func (p *Poll) IsFeed() bool { return p.Format != "" && p.Format != formatJSON }
 
 // AsksSince reports whether a request says since when, so that a round need not bring everything.
 func (p *Poll) AsksSince() bool { return strings.Contains(p.URL+p.Body, "{since}") || p.Paging.Lasting }

@@ -5,6 +5,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/sluicehq/sluice/services/ingest/feed"
 )
 
 // problems are what is wrong beside the programs.
@@ -23,7 +25,7 @@ func (p *Poll) problems() []error {
 		say("body", "only with method POST")
 	}
 	for _, field := range []struct{ name, text string }{{"items", p.Items}, {"id", p.ID}} {
-		if strings.TrimSpace(field.text) == "" {
+		if strings.TrimSpace(field.text) == "" && !p.IsFeed() {
 			say(field.name, "required: a jq program")
 		}
 	}
@@ -41,6 +43,7 @@ func (p *Poll) problems() []error {
 	if p.MaxBytes < 1 || p.MaxPages < 1 {
 		say("max_bytes", "max_bytes and max_pages of at least 1")
 	}
+	all = append(all, p.feedProblems()...)
 	gone := p.Deleted != "" || p.Missing
 	switch {
 	case gone && p.Gone == "":
@@ -52,6 +55,40 @@ func (p *Poll) problems() []error {
 		say("full_every", "required with missing and {since}: only who sees everything sees what is missing")
 	}
 	return slices.Concat(all, p.pagingProblems(), p.sinceProblems(), p.Auth.problems())
+}
+
+func (p *Poll) feedProblems() []error {
+	var all []error
+	say := func(field, allowed string) { all = append(all, problem("poll."+field, allowed)) }
+	formats := append([]string{formatJSON}, strings.Split(listed(feed.Formats()), ", ")...)
+	if !slices.Contains(formats, p.Format) {
+		say("format", "one of "+listed(formats))
+	}
+	if !p.IsFeed() {
+		if p.MaxLoss != 0 {
+			say("max_loss", "only with a feed")
+		}
+		return all
+	}
+	if p.MaxLoss < 1 || p.MaxLoss > 100 {
+		say("max_loss", "from 1 to 100, in percent")
+	}
+	for _, not := range []struct {
+		field string
+		said  bool
+	}{
+		{"method", p.Method != "GET"},
+		{"items", p.Items != ""},
+		{"paging", p.Paging.Kind != PagingNone || p.Paging.Next != "" || p.Paging.More != ""},
+		{"since", p.Since.Value != ""},
+		{"deleted", p.Deleted != ""},
+		{"full_every", p.FullEvery != 0},
+	} {
+		if not.said {
+			say(not.field, "nothing with a feed, which is all there is")
+		}
+	}
+	return all
 }
 
 func (p *Poll) pagingProblems() []error {

@@ -41,6 +41,12 @@ func TestAPollBlockSaysWhatIsWrongWithIt(t *testing.T) {
 		{"a scheme that there is not", polled(url, "      auth: {scheme: hmac}"), "sources.a.poll.auth.scheme"},
 		{"a token from nowhere", polled(url, "      auth: {scheme: oauth2, secret_env: S}"), "sources.a.poll.auth.token_url"},
 		{"a token in clear", polled(url, "      auth: {scheme: oauth2, secret_env: S, client_id_env: I, token_url: 'http://a.example.com/t'}"), "sources.a.poll.auth.token_url"},
+		{"a format that there is not", polled(url, "      format: zip"), "sources.a.poll.format"},
+		{"a feed without a word for what is gone", polled(url, "      format: csv"), "sources.a.poll.gone"},
+		{"a feed with items", polled(url, "      format: xml", "      gone: empty"), "sources.a.poll.items"},
+		{"a feed with pages", polled(url+"?p={page}", "      format: xml", "      gone: empty", "      paging: {kind: page}"), "sources.a.poll.paging"},
+		{"a feed that loses more than it has", polled(url, "      format: xml", "      gone: empty", "      max_loss: 101"), "sources.a.poll.max_loss"},
+		{"a loss of what is no feed", polled(url, "      max_loss: 10"), "sources.a.poll.max_loss"},
 		{"a rate that is none", polled(url, "      rate: fast"), "requests per time"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -98,6 +98,9 @@ func (p *Polling) Disabled() string { return p.disabled }
 func (p *Polling) Read(ctx context.Context, body []byte) (Page, error) {
 	ctx, cancel := context.WithTimeout(ctx, pageDeadline)
 	defer cancel()
+	if p.IsFeed() {
+		return p.sampleOf(ctx, body)
+	}
 	b := builder{decoder: jsontext.NewDecoder(bytes.NewReader(body)), most: maxPageValues}
 	whole, err := b.only()
 	if err != nil {
@@ -168,6 +171,9 @@ func (p *Polling) item(ctx context.Context, v any) (Item, error) {
 		it.Gone, it.Err = p.source.programs.poll.deleted.holds(ctx, p.source.programs.settings, v)
 	}
 	if it.Err != nil {
+		if err := ctx.Err(); err != nil { // the programs were broken off, which says nothing of the item
+			return Item{}, err
+		}
 		it.ID = ""
 	}
 	if it.Version == "" {

@@ -66,8 +66,8 @@ func (v vector) request(t testing.TB) *webhook.Request {
 func (v vector) source(t testing.TB) *webhook.Source {
 	t.Helper()
 	switch {
-	case v.System == "shopify" || v.System == "stripe" || v.System == "zendesk":
-		return shipped(t, map[string]string{"SHOPIFY_WEBHOOK_SECRETS": v.Secret, "STRIPE_WEBHOOK_SECRETS": "whsec_another," + v.Secret, "ZENDESK_WEBHOOK_SECRETS": v.Secret + ", another"}).Find(v.System)
+	case v.System == "shopify" || v.System == "stripe" || v.System == "zendesk" || v.System == "contentful" || v.Name != "cloudinary-sha256-valid" && v.System == "cloudinary":
+		return shipped(t, map[string]string{"CONTENTFUL_WEBHOOK_SECRETS": v.Secret, "CLOUDINARY_WEBHOOK_SECRETS": v.Secret, "SHOPIFY_WEBHOOK_SECRETS": v.Secret, "STRIPE_WEBHOOK_SECRETS": "whsec_another," + v.Secret, "ZENDESK_WEBHOOK_SECRETS": v.Secret + ", another"}).Find(v.System)
 	case strings.HasPrefix(v.Name, "hubspot-v1"):
 		return vendor(t, "hubspot-v1", v.Secret)
 	case strings.HasPrefix(v.Name, "cloudinary-sha256"):

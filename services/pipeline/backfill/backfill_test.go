@@ -168,11 +168,14 @@ func TestACheckpointLeavesOutTheFilesThatAreDone(t *testing.T) {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 	o.Checkpoint = filepath.Join(root, "notes.txt")
-	if err := os.WriteFile(o.Checkpoint, []byte("dear diary\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := backfill.Write(t.Context(), o, to); err == nil {
-		t.Error("a file that is no checkpoint is written over")
+	for _, text := range []string{"dear diary\n", "dear diary", "{}"} { // whether or not its line is whole
+		if err := os.WriteFile(o.Checkpoint, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		_, err := backfill.Write(t.Context(), o, to)
+		if left, _ := os.ReadFile(o.Checkpoint); err == nil || string(left) != text {
+			t.Errorf("a file that is no checkpoint is written over: %q became %q, %v", text, left, err)
+		}
 	}
 }
 

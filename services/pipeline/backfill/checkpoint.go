@@ -2,6 +2,7 @@ package backfill
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -22,6 +23,9 @@ type mark struct {
 	File string `json:"file"` // absolute
 	Size int64  `json:"size"`
 }
+
+// begin is how every line begins, also one that was cut off.
+const begin = `{"file":"`
 
 // openCheckpoint reads what is done; without a name nothing is, and nothing is remembered.
 func openCheckpoint(name string, write bool) (*checkpoint, error) {
@@ -47,6 +51,9 @@ func openCheckpoint(name string, write bool) (*checkpoint, error) {
 		}
 		c.done[m] = true
 		whole += advance
+	}
+	if cut := text[whole:]; len(cut) > 0 && !bytes.HasPrefix(cut, []byte(begin[:min(len(begin), len(cut))])) { // it would be written over
+		return nil, fmt.Errorf("%s is no checkpoint of a backfill: %q", name, cut[:min(len(cut), 80)])
 	}
 	if !write {
 		return c, nil
