@@ -138,6 +138,11 @@ var topics = []Topic{
 		Doc: "What is known of each user's profile in Braze. Written in transactions.",
 	},
 	{
+		Name: State("braze-sender"), Compacted: true, Retention: TombstoneRetention,
+		WrittenBy: "braze-sender", ReadBy: "braze-sender after a restart",
+		Doc: "What Braze has of the catalogs that are kept in step with collections of content.",
+	},
+	{
 		Name: PollState, Compacted: true, Retention: TombstoneRetention,
 		WrittenBy: "ingest", ReadBy: "ingest after a restart",
 		Doc: "How far each source that is polled has been read.",

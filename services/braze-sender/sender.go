@@ -30,6 +30,7 @@ import (
 	"github.com/sluicehq/sluice/pkg/stream"
 	"github.com/sluicehq/sluice/pkg/table"
 	"github.com/sluicehq/sluice/pkg/topics"
+	"github.com/sluicehq/sluice/services/braze-sender/catalog"
 	"github.com/sluicehq/sluice/services/braze-sender/routes"
 )
 
@@ -63,6 +64,9 @@ type Options struct {
 	RoutesFile string `yaml:"routes_file" env:"ROUTES_FILE" doc:"YAML file of routes: which record becomes what; everything as it is when empty"`
 	// OrderWait is for refunds and cancellations that overtook their order on the way to the topic.
 	OrderWait time.Duration `yaml:"order_wait" env:"BRAZE_ORDER_WAIT" default:"1m" min:"0s" max:"1h" doc:"longest wait of a refund or cancellation for an order that has not been seen"`
+	// ContentFile is content-cacher's: of its collections those that are catalogs are kept in step from here,
+	// where Braze's budgets are.
+	ContentFile string `yaml:"content_file" env:"CONTENT_FILE" doc:"YAML file of collections of content: those with catalog: true are kept as catalogs in Braze; none when empty"`
 	// DedupWindow costs a local copy of as many receipts, which a new owner of a partition reads first. It
 	// counts from the delivery. It cannot be longer than receipts are kept, which is 7 days.
 	DedupWindow time.Duration `yaml:"dedup_window" env:"DEDUP_WINDOW" default:"24h" min:"0s" max:"168h" doc:"how long a record is skipped that tells of one that was delivered: of the same customer, with the same source and id; 0 sends it again, else a minute at least"`
@@ -82,6 +86,9 @@ type Rates struct {
 	UserLifecycle quota.Rate `yaml:"user_lifecycle" env:"BRAZE_RATE_USER_LIFECYCLE" default:"20000/1m" doc:"requests to identify, alias, merge and delete users"`
 	Subscription  quota.Rate `yaml:"subscription" env:"BRAZE_RATE_SUBSCRIPTION" default:"5000/1m" doc:"requests that set subscription states"`
 	Bulk          quota.Rate `yaml:"bulk" env:"BRAZE_RATE_BULK" default:"50/1s" doc:"requests to /users/track/bulk"`
+	Catalogs      quota.Rate `yaml:"catalogs" env:"BRAZE_RATE_CATALOGS" default:"50/1m" doc:"requests that make catalogs"`
+	CatalogFields quota.Rate `yaml:"catalog_fields" env:"BRAZE_RATE_CATALOG_FIELDS" default:"50/1m" doc:"requests that add fields to catalogs"`
+	CatalogItems  quota.Rate `yaml:"catalog_items" env:"BRAZE_RATE_CATALOG_ITEMS" default:"16000/1m" doc:"requests about items of catalogs"`
 }
 
 // Validate reports what cannot be.
@@ -113,12 +120,17 @@ type Sender struct {
 	flowing    bool   // likewise, of Kafka
 
 	consumer *stream.Consumer
+	catalogs *catalog.Keeper // nil where there are none
 	closers  []func()
 }
 
 // Open connects to Kafka and the registry, and prepares the topics. It is what daemon.Main runs.
 func Open(ctx context.Context, c Config, p *daemon.Process) (daemon.Service, error) {
 	table, err := routes.Load(c.Sender.RoutesFile)
+	if err != nil {
+		return nil, err
+	}
+	catalogs, err := catalogRules(c.Sender.ContentFile)
 	if err != nil {
 		return nil, err
 	}
@@ -129,7 +141,11 @@ func Open(ctx context.Context, c Config, p *daemon.Process) (daemon.Service, err
 	if c.Kafka.ClientID == "" {
 		c.Kafka.ClientID = Name
 	}
-	ids, err := topics.Prepare(ctx, c.Kafka, reg, append(feedNames[:], schema.BrazeDeliveries, schema.DeadLetters(Name))...)
+	names := append(feedNames[:], schema.BrazeDeliveries, schema.DeadLetters(Name))
+	if len(catalogs) > 0 {
+		names = append(names, schema.ContentItems, schema.State(Name))
+	}
+	ids, err := topics.Prepare(ctx, c.Kafka, reg, names...)
 	if err != nil {
 		return nil, fmt.Errorf("preparing topics: %w", err)
 	}
@@ -165,6 +181,9 @@ func Open(ctx context.Context, c Config, p *daemon.Process) (daemon.Service, err
 		receipts: receipts, letters: letters,
 		topic: c.Kafka.Topic(schema.BrazeDeliveries), id: ids[schema.BrazeDeliveries],
 		metrics: s.metrics,
+	}
+	if len(catalogs) > 0 {
+		s.catalogs = newCatalogs(c, catalogs, client, letters, reg, p)
 	}
 	if c.Sender.DedupWindow > 0 {
 		if err := s.openWindow(); err != nil {
@@ -211,9 +230,12 @@ func (s *Sender) Run(ctx context.Context) error {
 		defer close(done)
 		s.lane.run(laneCtx)
 	}()
+	catalogs := s.keepCatalogs(ctx, fail)
 	err := s.consumer.Run(ctx)
 	stopLane()
 	<-done
+	fail(nil) // the catalogs too, if it is the consumer that has failed
+	catalogs.Wait()
 	if cause := context.Cause(ctx); err == nil && cause != nil && !errors.Is(cause, context.Canceled) {
 		err = cause
 	}

@@ -2,7 +2,7 @@
 // Connected Content, thousands of times at once, and waits two seconds.
 //
 // One record's way: [Service.round] reads content.items from its beginning, or from where the copy on disk
-// ends (package larder); take prepares a record as it is served and puts it onto the shelf (package shelf,
+// ends (package larder), at first with every core there is (lanes.go); take prepares a record as it is served and puts it onto the shelf (package shelf,
 // refresh.go); getItem finds it there (serve.go), many.go puts several together. Who may read a collection
 // and what stands in for what is missing is said in CONTENT_FILE (collections.go).
 //
@@ -50,7 +50,6 @@ type Service struct {
 	letters     *deadletter.Writer // of refresh alone; nil until Kafka was there once
 	copy        *larder.Larder
 	shelf       atomic.Pointer[shelf.Shelf]
-	scratch     []byte       // of refresh alone, where records are written for the copy
 	building    *shelf.Shelf // what takes the shelf's place once it is read to its end; of refresh alone, mostly nil
 	log         zerolog.Logger
 	metrics     *metrics

@@ -77,8 +77,7 @@ func (s *Service) round(ctx context.Context) error {
 	for p, extent := range ends {
 		from[p] = max(mark.Offsets[p], extent.First)
 	}
-	each := func(r *stream.Record) error { return s.take(ctx, target, r) }
-	if err := stream.Read(ctx, s.kafka, stream.Range{Topic: s.topic, From: from}, each); err != nil {
+	if err := s.fill(ctx, target, from); err != nil {
 		return err
 	}
 	s.shelf.Store(target)
@@ -97,6 +96,8 @@ func (s *Service) round(ctx context.Context) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	go s.listen(ctx, changes, cancel)
+	var scratch []byte
+	each := func(r *stream.Record) error { return s.take(ctx, target, r, &scratch) }
 	if err := stream.Read(ctx, s.kafka, stream.Range{Topic: s.topic, From: from, Follow: true}, each); err != nil {
 		return err
 	}
@@ -173,8 +174,8 @@ func behind(ends map[int32]stream.Extent, offsets map[int32]int64) (n int64) {
 // be away when it is read.
 const copyVersion = 1
 
-// take puts a record where it is served from, and into the copy.
-func (s *Service) take(ctx context.Context, target *shelf.Shelf, r *stream.Record) error {
+// take puts a record where it is served from, and into the copy. Scratch is where it is written for that.
+func (s *Service) take(ctx context.Context, target *shelf.Shelf, r *stream.Record, scratch *[]byte) error {
 	s.metrics.accepted.Inc()
 	if r.Value == nil {
 		target.Remove(string(r.Key))
@@ -203,8 +204,8 @@ func (s *Service) take(ctx context.Context, target *shelf.Shelf, r *stream.Recor
 	default:
 		s.metrics.records.WithLabelValues("delivered", "").Inc()
 	}
-	s.scratch = avro.AppendContent(s.scratch[:0], copyVersion, &c)
-	return s.copy.Put(r.Partition, r.Offset+1, r.Key, s.scratch)
+	*scratch = avro.AppendContent((*scratch)[:0], copyVersion, &c)
+	return s.copy.Put(r.Partition, r.Offset+1, r.Key, *scratch)
 }
 
 // Read decodes a record and holds it to what the topic promises, since others write there too. An

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -35,6 +36,7 @@ const feedFile = `sources:
 
 // catalogue is a feed by id, or whatever else answer does in its place.
 type catalogue struct {
+	mu     sync.Mutex
 	prices map[string]string
 	extra  string // rows behind all others
 	etag   string
@@ -53,6 +55,8 @@ func (c *catalogue) text() string {
 
 func (c *catalogue) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c.asked.Add(1)
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	if c.answer != nil {
 		c.answer(w, r)
 		return
@@ -65,6 +69,12 @@ func (c *catalogue) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_, _ = io.WriteString(w, c.text())
 }
 
+func (c *catalogue) set(change func()) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	change()
+}
+
 func products(n int) *catalogue {
 	c := &catalogue{prices: map[string]string{}}
 	for i := range n {
@@ -75,8 +85,9 @@ func products(n int) *catalogue {
 
 // standing is what the records say together, as the cacher would have it.
 func (d *desk) standing() map[string]string {
+	d.shelf.mu.Lock()
+	defer d.shelf.mu.Unlock()
 	all := map[string]string{}
-	ids := map[string]bool{}
 	for _, o := range d.shelf.outputs {
 		text := string(o.JSON)
 		_, id, _ := strings.Cut(text, `"event_id":"`)
@@ -87,9 +98,15 @@ func (d *desk) standing() map[string]string {
 			_, price, _ := strings.Cut(text, `"price":"`)
 			all[id], _, _ = strings.Cut(price, `"`)
 		}
-		ids[o.ID] = true
 	}
 	return all
+}
+
+// tellings is how much was told.
+func (d *desk) tellings() int {
+	d.shelf.mu.Lock()
+	defer d.shelf.mu.Unlock()
+	return len(d.shelf.outputs)
 }
 
 func TestOfAFeedOnlyTheDifferenceIsTold(t *testing.T) {
@@ -100,10 +117,10 @@ func TestOfAFeedOnlyTheDifferenceIsTold(t *testing.T) {
 		stop := d.start(t)
 		hour := func(want int, change func()) {
 			t.Helper()
-			change()
-			before := len(d.shelf.outputs)
+			c.set(change)
+			before := d.tellings()
 			waitFor(time.Hour)
-			if got := len(d.shelf.outputs) - before; got != want {
+			if got := d.tellings() - before; got != want {
 				t.Errorf("told %d, want %d", got, want)
 			}
 			if diff := cmp.Diff(c.prices, d.standing()); diff != "" {
@@ -165,13 +182,12 @@ func TestABrokenFeedTakesNothingAway(t *testing.T) {
 				d := newDesk(t, feedFile, api)
 				stop := d.start(t)
 				waitFor(30 * time.Minute)
-				api.answer = c.answer(api.text())
+				api.set(func() { api.answer = c.answer(api.text()) })
 				waitFor(5 * time.Hour)
-				if got := len(d.shelf.outputs); got != 10 || api.asked.Load() < 2 {
+				if got := d.tellings(); got != 10 || api.asked.Load() < 2 {
 					t.Errorf("told %d of 10 after %d requests", got, api.asked.Load())
 				}
-				api.answer = nil
-				delete(api.prices, "p-00")
+				api.set(func() { api.answer = nil; delete(api.prices, "p-00") })
 				waitFor(2 * time.Hour)
 				stop()
 				if diff := cmp.Diff(api.prices, d.standing()); diff != "" || len(d.shelf.outputs) != 11 {
@@ -193,7 +209,7 @@ func TestHowMuchMayBeMissingIsForTheFileToSay(t *testing.T) {
 			d := newDesk(t, strings.Replace(feedFile, "      every: 1h\n", "      every: 1h\n"+c.loss, 1), api)
 			stop := d.start(t)
 			waitFor(30 * time.Minute)
-			api.prices = products(c.left).prices
+			api.set(func() { api.prices = products(c.left).prices })
 			waitFor(time.Hour)
 			stop()
 			if got := len(d.standing()) == c.left; got != c.want {

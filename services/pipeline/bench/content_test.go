@@ -33,8 +33,8 @@ func BenchmarkContentGet(b *testing.B) {
 		code int
 		want func(p *server, i int) string
 	}{
-		{"item", 200, func(p *server, i int) string { return getOf(shape.id(i % shape.items)) }},
-		{"not-modified", 304, func(p *server, i int) string { return getOf(shape.id(0), "If-None-Match", p.etag) }},
+		{"item", 200, func(_ *server, i int) string { return getOf(shape.id(i % shape.items)) }},
+		{"not-modified", 304, func(p *server, _ int) string { return getOf(shape.id(0), "If-None-Match", p.etag) }},
 	} {
 		b.Run(c.name, func(b *testing.B) {
 			for b.Loop() {
@@ -66,7 +66,7 @@ func BenchmarkContentLoad(b *testing.B) {
 		s.fillContent(b, prefix, shape)
 		var limit, ours Result
 		for range 3 { // in turns, since the broker is the larger part of it
-			limit.add(s.alone(b, "content-read", prefix).Loop)
+			limit.add(s.start(b, "content-read", prefix).Loop)
 			ours.add(s.start(b, "content-fill", prefix, "STATE_DIR="+b.TempDir()).Loop)
 		}
 		if want := 3 * shape.items; limit.Events != want || ours.Events != want {
@@ -115,7 +115,7 @@ type filled struct {
 // start lets content-fill load everything there is.
 func (s *stage) start(b *testing.B, subject, prefix string, env ...string) (f filled) {
 	b.Helper()
-	cmd := role(subject, append(s.env(prefix, "CONTENT_ADDR=127.0.0.1:0", "GOMAXPROCS=1"), env...)...)
+	cmd := role(subject, append(s.env(prefix, "CONTENT_ADDR=127.0.0.1:0"), env...)...)
 	out, err := cmd.Output()
 	if err == nil {
 		err = json.Unmarshal(out, &f)
