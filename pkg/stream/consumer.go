@@ -206,10 +206,6 @@ func (k *Consumer) awaitRoom(ctx context.Context) bool {
 // returned takes note that something lent out has come back.
 func (k *Consumer) returned(records int, bytes int64) {
 	left, size := k.records.Add(-int64(records)), k.bytes.Add(-bytes)
-	if (k.wider.Load() > 0 || k.larger.Load() > 0) && left <= int64(k.o.WindowRecords)/2 && size <= k.o.WindowBytes/2 {
-		k.wider.Store(0)
-		k.larger.Store(0)
-	}
 	if left <= int64(k.windowRecords())*3/4 && size <= k.windowBytes()*3/4 {
 		signal(k.room)
 	}
@@ -220,8 +216,7 @@ func (k *Consumer) windowRecords() int { return k.o.WindowRecords + int(k.wider.
 func (k *Consumer) windowBytes() int64 { return k.o.WindowBytes + k.larger.Load() }
 
 // Widen makes the window larger by so much, for a handler that cannot settle anything before it has been lent
-// more than the window allows. It does nothing and reports false while there is room left, and lasts until half of
-// the window as it was is empty: memory that was needed once is not needed for ever.
+// more than the window allows. It does nothing and reports false while there is room left, and lasts until Narrow.
 func (k *Consumer) Widen(records int, bytes int64) bool {
 	if k.records.Load() < int64(k.windowRecords())*3/4 && k.bytes.Load() < k.windowBytes()*3/4 {
 		return false
@@ -231,6 +226,12 @@ func (k *Consumer) Widen(records int, bytes int64) bool {
 	signal(k.room)
 	signal(k.relief)
 	return true
+}
+
+// Narrow makes the window what it was at first: memory that was needed once is not needed for ever.
+func (k *Consumer) Narrow() {
+	k.wider.Store(0)
+	k.larger.Store(0)
 }
 
 // signal wakes whoever waits for c, without waiting itself.

@@ -141,9 +141,9 @@ func Open(ctx context.Context, c Config, p *daemon.Process) (daemon.Service, err
 	if c.Kafka.ClientID == "" {
 		c.Kafka.ClientID = Name
 	}
-	names := append(feedNames[:], schema.BrazeDeliveries, schema.DeadLetters(Name))
+	names := append(feedNames[:], schema.BrazeDeliveries, schema.DeadLetters(Name), schema.State(Name))
 	if len(catalogs) > 0 {
-		names = append(names, schema.ContentItems, schema.State(Name))
+		names = append(names, schema.ContentItems)
 	}
 	ids, err := topics.Prepare(ctx, c.Kafka, reg, names...)
 	if err != nil {

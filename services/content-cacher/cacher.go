@@ -2,9 +2,10 @@
 // Connected Content, thousands of times at once, and waits two seconds.
 //
 // One record's way: [Service.round] reads content.items from its beginning, or from where the copy on disk
-// ends (package larder), at first with every core there is (lanes.go); take prepares a record as it is served and puts it onto the shelf (package shelf,
-// refresh.go); getItem finds it there (serve.go), many.go puts several together. Who may read a collection
-// and what stands in for what is missing is said in CONTENT_FILE (collections.go).
+// ends (package larder), with every core there is until it has caught up (lanes.go); take prepares a record
+// as it is served and puts it onto the shelf (package shelf, refresh.go); getItem finds it there (serve.go),
+// many.go puts several together. Who may read a collection and what stands in for what is missing is said in
+// CONTENT_FILE (collections.go).
 //
 // Every replica holds all the content and owes nothing to anybody: with Kafka, the registry and the
 // sources away it serves on what it has, also after a restart.

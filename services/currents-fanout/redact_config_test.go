@@ -24,3 +24,14 @@ func TestAFieldIsRedactedInOneWayOnly(t *testing.T) {
 		t.Errorf("what is said of one name holds for the other: %v", r.how)
 	}
 }
+
+func TestAFilterNamesSomething(t *testing.T) {
+	for name, f := range map[string]Filter{
+		"a type": {Types: []string{"a", ""}}, "one it does not get": {NotTypes: []string{""}}, "a campaign": {Campaigns: []string{""}},
+		"a Canvas": {Canvases: []string{""}}, "an app": {Apps: []string{""}}, "a workspace": {Workspaces: []string{""}}, "a channel": {Channels: []string{""}},
+	} {
+		if err := (SinkConfig{Name: "s", Filter: f}).Validate(); err == nil {
+			t.Errorf("%s without a name passes, and no event ever does", name)
+		}
+	}
+}

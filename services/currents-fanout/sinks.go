@@ -90,6 +90,14 @@ func (s SinkConfig) Validate() error {
 		}
 		seen[t] = true
 	}
+	for key, list := range map[string][]string{
+		"types": s.Filter.Types, "not_types": s.Filter.NotTypes, "campaigns": s.Filter.Campaigns, "canvases": s.Filter.Canvases,
+		"apps": s.Filter.Apps, "workspaces": s.Filter.Workspaces, "channels": s.Filter.Channels,
+	} {
+		if slices.Contains(list, "") { // no event would ever fit it
+			problems = append(problems, config.Problem{Field: "filter." + key, Value: "", Allowed: "names that are not empty"})
+		}
+	}
 	named := map[string]bool{}
 	for i, rule := range s.Redact {
 		for _, field := range rule.Fields {

@@ -38,6 +38,9 @@ func (r *runner) openStretch(p *part) {
 	p.stretch = st
 	go func() {
 		defer st.cancel()
+		if o, ok := r.stretcher.(sink.Owner); ok {
+			o.Owned(st.topic(), p.Number)
+		}
 		st.run()
 	}()
 }
@@ -225,5 +228,17 @@ func (r *runner) makeRoom() {
 	}
 	if k := r.consumer.Load(); k != nil && open > 0 && k.Widen(r.window.records/2, r.window.bytes/2) {
 		r.log.Warn().Int64("bytes", open).Msg("stretches that were begun need more memory than the sink has; it takes what they need")
+	}
+}
+
+// narrow takes back what makeRoom has allowed beyond the bounds, once no stretch needs it. The lock is held.
+func (r *runner) narrow() {
+	for _, p := range r.parts {
+		if p.stretch.fixed {
+			return
+		}
+	}
+	if k := r.consumer.Load(); k != nil {
+		k.Narrow()
 	}
 }

@@ -200,6 +200,8 @@ func (st *stretch) settle(l *load) bool {
 	}
 	st.r.mu.Lock()
 	defer st.r.mu.Unlock()
+	st.fixed = false
+	st.r.narrow() // before the room that this one leaves is filled
 	ended := tally{r: st.r}
 	defer ended.count()
 	for i := len(l.records) - 1; i >= 0; i-- {

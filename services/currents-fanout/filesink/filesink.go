@@ -56,7 +56,7 @@ type Sink struct {
 	opened  objects
 }
 
-var _ sink.Stretcher = (*Sink)(nil)
+var _ sink.Owner = (*Sink)(nil)
 
 // mostEncoders bounds the memory for encoding: each holds a part of the rows of one file.
 const mostEncoders = 4

@@ -28,6 +28,14 @@ type place struct {
 	partition int32
 }
 
+// Owned forgets what was known of a partition: while another process had it, stretches were written that are not
+// remembered here, and when the offset is set back then, the next one may run into them.
+func (s *Sink) Owned(topic string, partition int32) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.lasts, place{topic, partition})
+}
+
 // follows reports whether a stretch lies behind the last one and runs into no known one. There may be a gap
 // between the two: stretches without events need not be written, and another process may have had
 // the partition in between. Its stretches ended where this one begins, else the offset that it

@@ -114,6 +114,14 @@ type Stretcher interface {
 	WriteStretch(ctx context.Context, s Stretch, events []*Event) Answer
 }
 
+// Owner is a Stretcher that remembers where its stretches ended. Owned is called whenever a partition comes to this
+// process, for the first time or again, before anything else is asked about it: another process may have had it
+// meanwhile, and its offset may have been moved.
+type Owner interface {
+	Stretcher
+	Owned(topic string, partition int32)
+}
+
 // Overtaken is the reason of a stretch that another process has begun too.
 const Overtaken = "overtaken"
 

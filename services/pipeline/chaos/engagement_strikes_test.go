@@ -111,6 +111,11 @@ func (w *wayBack) killDoor(ctx context.Context) error {
 
 // outage takes Kafka away until the front door has told Braze to come again.
 func (w *wayBack) outage(ctx context.Context) error {
+	for _, p := range w.stands { // who comes up just then ends, and is started again: by whoever looks after processes, and not here
+		if err := p.now.ready(ctx); err != nil {
+			return err
+		}
+	}
 	w.stir()
 	node, before := w.cluster.Node(0), w.braze.turnedAway()
 	killed := w.dice.IntN(3) == 0
