@@ -3,7 +3,6 @@ package chaos
 import (
 	"context"
 	"fmt"
-	"strings"
 	"testing"
 	"time"
 )
@@ -157,22 +156,8 @@ func (w *wayBack) settle(ctx context.Context, r *reports) error {
 func (w *wayBack) everything(ctx context.Context, sinks []string, told func(name string)) error {
 	for _, name := range sinks {
 		c := &commits{g: w.groups[name]}
-		dbg := time.Now()
 		if err := w.await(ctx, c, func() bool {
 			w.watchUnrest(ctx)
-			if time.Since(dbg) > 5*time.Second {
-				dbg = time.Now()
-				w.ends[failingSink].mu.Lock()
-				w.say("%s %d of %d; failing requests %d failed %d first %d", name, c.committed, c.records, w.ends[failingSink].got.requests, w.ends[failingSink].got.failed, len(w.ends[failingSink].got.first))
-				w.ends[failingSink].mu.Unlock()
-				for _, p := range w.stands[:2] {
-					for line := range strings.Lines(p.now.metrics(ctx)) {
-						if strings.Contains(line, "sluice_fanout_sink_state{") && strings.Contains(line, "failing") && strings.HasSuffix(strings.TrimSpace(line), " 1") || strings.HasPrefix(line, "sluice_fanout_held{") && strings.Contains(line, `"failing"`) || strings.HasPrefix(line, "sluice_fanout_batches_total{") && strings.Contains(line, `"failing"`) || strings.HasPrefix(line, "sluice_fanout_partitions{") && strings.Contains(line, `"failing"`) {
-							w.say("   %s %s", p.now.name, line)
-						}
-					}
-				}
-			}
 			return c.records > 0 && c.committed == c.records
 		}); err != nil {
 			return fmt.Errorf("%s: %w", name, err)
