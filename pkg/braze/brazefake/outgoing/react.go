@@ -2,6 +2,9 @@ package outgoing
 
 import (
 	"fmt"
+	"hash/fnv"
+	"io"
+	"math/rand/v2"
 	"net/http"
 	"time"
 )
@@ -61,12 +64,19 @@ func (c *Connector) deliver(b *batch) {
 		e.state = Sent
 		c.tally.pending--
 		c.tally.sent++
-		if c.options.Twice > 0 && c.dice.Float64() < c.options.Twice {
+		if c.comesTwice(e.ID) {
 			twin := *e
 			twin.again, twin.queued = true, time.Now()
 			c.queue = append(c.queue, &twin)
 		}
 	}
+}
+
+// comesTwice lets the seed and the event's id decide, and not the order in which answers come.
+func (c *Connector) comesTwice(id string) bool {
+	h := fnv.New64a()
+	_, _ = io.WriteString(h, id)
+	return rand.New(rand.NewPCG(c.options.Seed, h.Sum64())).Float64() < c.options.Twice //nolint:gosec // no secret
 }
 
 // stop waits for somebody to put the connector right.
