@@ -50,7 +50,7 @@ suites:
 	go test -race -shuffle=on -p 3 -timeout 15m $(ALL_BUT_CHAOS)
 	cd services/currents-fanout && go test -count=1 -timeout 5m ./filesink
 	cd services/braze-sender && go test -count=1 -v -timeout 5m -tags budget -run '$(BUDGET)' .
-	cd services/pipeline && go test -count=1 -v -timeout 15m ./chaos
+	cd services/pipeline && go test -count=1 -v -timeout 15m -skip 'TestEngagementsReachEverySinkOnce' ./chaos && echo 'not run here: TestEngagementsReachEverySinkOnce (make chaos runs it)'
 
 .PHONY: e2e
 e2e: ## the end-to-end tests alone
@@ -64,7 +64,7 @@ chaos: ## the long crash suites: make chaos SEED=7 KILLS=60 PROFILES=1000000
 	@cd pkg && go build -o $(CURDIR)/$(BIN)/withkafka ./kafkatest/cmd/withkafka
 	cd services/pipeline && CHAOS_SEED=$(SEED) CHAOS_KILLS=$(or $(KILLS),60) CHAOS_PROFILES=$(or $(PROFILES),1000000) \
 	  CHAOS_CONFUSED=6000 CHAOS_CASES=6000 CHAOS_BLOWS=30 $(CURDIR)/$(WITH_KAFKA) \
-	  go test -count=1 -v -timeout 60m -run 'TestCrashSuite|TestProfiles|TestCases' ./chaos
+	  go test -count=1 -v -timeout 60m -run 'TestCrashSuite|TestProfiles|TestCases|TestEngagements' ./chaos
 
 .PHONY: bench
 bench: ## throughput beside a limit measured in the same run; TEST_KAFKA_BROKERS takes another broker
