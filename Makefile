@@ -63,7 +63,7 @@ chaos: ## the long crash suites: make chaos SEED=7 KILLS=60 PROFILES=1000000
 	@mkdir -p $(BIN)
 	@cd pkg && go build -o $(CURDIR)/$(BIN)/withkafka ./kafkatest/cmd/withkafka
 	cd services/pipeline && CHAOS_SEED=$(SEED) CHAOS_KILLS=$(or $(KILLS),60) CHAOS_PROFILES=$(or $(PROFILES),1000000) \
-	  CHAOS_CONFUSED=6000 CHAOS_CASES=6000 CHAOS_BLOWS=30 $(CURDIR)/$(WITH_KAFKA) \
+	  CHAOS_CONFUSED=6000 CHAOS_CASES=6000 CHAOS_BLOWS=30 CHAOS_ENGAGEMENTS=1000000 CHAOS_STRIKES=12 $(CURDIR)/$(WITH_KAFKA) \
 	  go test -count=1 -v -timeout 60m -run 'TestCrashSuite|TestProfiles|TestCases|TestEngagements' ./chaos
 
 .PHONY: bench

@@ -150,7 +150,7 @@ func (w *wayBack) sinks() string {
 	}
 	http(healthySink, 4, 500)
 	http(slowSink, 2, 100)
-	http(failingSink, 4, 250)
+	http(failingSink, 4, 1000)
 	http(absentSink, 4, 500)
 	folder := url.URL{Scheme: "file", Path: filepath.ToSlash(w.lake)}
 	fmt.Fprintf(&b, "  - {name: %s, kind: files, batch: {events: 20000, linger: 2s}, files: {url: %q}}\n", filesSink, folder.String())
