@@ -65,6 +65,7 @@ type Consumer struct {
 	bytes   atomic.Int64  // of their values
 	wider   atomic.Int64  // records that the window has been widened by
 	larger  atomic.Int64  // likewise, bytes
+	eager   atomic.Bool   // a paused partition goes on as soon as it is not full
 
 	mu    sync.Mutex // held while committing: nothing is revoked in the middle of a commit
 	parts map[place]*Partition
@@ -215,21 +216,24 @@ func (k *Consumer) windowRecords() int { return k.o.WindowRecords + int(k.wider.
 
 func (k *Consumer) windowBytes() int64 { return k.o.WindowBytes + k.larger.Load() }
 
-// Widen makes the window larger by so much, for a handler that cannot settle anything before it has been lent
-// more than the window allows. It does nothing and reports false while there is room left, and lasts until Narrow.
+// Widen is for a handler that cannot settle anything before it has been lent more. Partitions that are paused go on
+// as soon as there is any room for them, and where there is none the window becomes larger by so much. It reports
+// whether it did, and lasts until Narrow.
 func (k *Consumer) Widen(records int, bytes int64) bool {
-	if k.records.Load() < int64(k.windowRecords())*3/4 && k.bytes.Load() < k.windowBytes()*3/4 {
-		return false
+	k.eager.Store(true)
+	widened := k.records.Load() >= int64(k.windowRecords())*3/4 || k.bytes.Load() >= k.windowBytes()*3/4
+	if widened {
+		k.wider.Add(int64(records))
+		k.larger.Add(bytes)
+		signal(k.room)
 	}
-	k.wider.Add(int64(records))
-	k.larger.Add(bytes)
-	signal(k.room)
 	signal(k.relief)
-	return true
+	return widened
 }
 
 // Narrow makes the window what it was at first: memory that was needed once is not needed for ever.
 func (k *Consumer) Narrow() {
+	k.eager.Store(false)
 	k.wider.Store(0)
 	k.larger.Store(0)
 }

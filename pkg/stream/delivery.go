@@ -39,8 +39,14 @@ func (p *Partition) HoldReceipts(until, floor int64) { p.books.Hold(until, floor
 // full reports whether the partition is too far ahead of its commit.
 func (p *Partition) full() bool { return p.books.Open() >= p.consumer.windowRecords() }
 
-// relieved reports whether a paused partition may go on. The gap to full keeps it from flapping.
-func (p *Partition) relieved() bool { return p.books.Open() <= p.consumer.windowRecords()/2 }
+// relieved reports whether a paused partition may go on. The gap to full keeps it from flapping, but for a handler
+// that has said that it must have more: what it holds would not shrink to the gap's other side.
+func (p *Partition) relieved() bool {
+	if p.consumer.eager.Load() {
+		return !p.full()
+	}
+	return p.books.Open() <= p.consumer.windowRecords()/2
+}
 
 // Delivery is a record on loan. Whoever holds it settles it exactly once.
 type Delivery struct {

@@ -29,9 +29,10 @@ func TestAStretchThatNeedsMoreThanTheMemoryTakesNoMoreThanItNeeds(t *testing.T) 
 	}
 	r := s.start()
 	r.await("the stretch that was begun", func() bool { end.mu.Lock(); defer end.mu.Unlock(); return len(end.files) == 1 })
-	r.await("the memory to be full again", func() bool { return r.stats("files").Held >= window*3/4 })
+	// How much is taken next depends on whether the partition has been paused meanwhile; it is never more than may be.
+	r.await("what it needed to be given back", func() bool { return r.stats("files").Held < need })
 	most := int64(0)
-	for range 50 {
+	for range 100 {
 		<-time.After(10 * time.Millisecond)
 		most = max(most, r.stats("files").Held)
 	}

@@ -24,6 +24,9 @@ var arrows = map[string]string{
 	"pkg/quota":   "",
 	"pkg/config":  "",
 
+	// JSON for programs in jq.
+	"pkg/jsontree": "",
+
 	// The contract: what stands on a topic.
 	"pkg/schema":            "schemas",
 	"pkg/avro":              "schemas pkg/schema pkg/event pkg/registry",

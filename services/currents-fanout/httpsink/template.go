@@ -9,6 +9,7 @@ import (
 
 	"github.com/itchyny/gojq"
 
+	"github.com/sluicehq/sluice/pkg/jsontree"
 	"github.com/sluicehq/sluice/services/currents-fanout/sink"
 )
 
@@ -60,6 +61,9 @@ func compile(text string, variables []string) (*program, error) {
 
 var errTooMany = errors.New("it yields more values than it may")
 
+// sent is how documents and answers are read: neither Braze nor a far end has promised to name nothing twice.
+var sent = jsontree.Options{Duplicates: true}
+
 // run returns what the program yields. One that fails, does not end in time, yields more than most
 // values or panics is an error.
 func (p *program) run(ctx context.Context, most int, input any, variables ...any) (outputs []any, err error) {
@@ -91,7 +95,7 @@ func (p *program) run(ctx context.Context, most int, input any, variables ...any
 // render is the item that a template makes of an event, on one line; nil where it makes none: no value,
 // or null.
 func (p *program) render(ctx context.Context, e *sink.Event) ([]byte, error) {
-	document, err := readTree(e.JSON)
+	document, err := jsontree.Read(e.JSON, sent)
 	if err != nil {
 		return nil, err
 	}

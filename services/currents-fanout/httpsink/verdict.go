@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/sluicehq/sluice/pkg/jsontree"
 	"github.com/sluicehq/sluice/pkg/outcome"
 )
 
@@ -52,7 +53,7 @@ func (s *settings) verdictsOf(ctx context.Context, v verdict, status int, body [
 	var input any
 	if len(body) > 0 {
 		var err error
-		if input, err = readTree(body); err != nil {
+		if input, err = jsontree.Read(body, sent); err != nil {
 			if input = strings.ToValidUTF8(string(body), "\uFFFD"); looksLikeJSON(body) {
 				return v, err
 			}

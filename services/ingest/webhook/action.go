@@ -1,7 +1,6 @@
 package webhook
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -15,6 +14,8 @@ import (
 
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/itchyny/gojq"
+
+	"github.com/sluicehq/sluice/pkg/jsontree"
 )
 
 // ActionSpec is one webhook of a campaign or Canvas as a file describes it, where the conventions of the
@@ -124,8 +125,7 @@ func (a *Action) Read(ctx context.Context, r *Request) (Told, error) {
 // anything else: the last one counts.
 func bodyOf(r *Request) (value any, isJSON bool) {
 	if jsontext.Value(r.Body).IsValid(jsontext.AllowDuplicateNames(true)) {
-		b := builder{decoder: jsontext.NewDecoder(bytes.NewReader(r.Body), jsontext.AllowDuplicateNames(true))}
-		if value, err := b.only(); err == nil {
+		if value, err := jsontree.Read(r.Body, jsontree.Options{Duplicates: true}); err == nil {
 			return value, true
 		}
 		return nil, true

@@ -2,7 +2,6 @@ package webhook
 
 import (
 	"bytes"
-	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -14,6 +13,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/sluicehq/sluice/pkg/jsontree"
 )
 
 // The formats of bodies.
@@ -22,20 +23,6 @@ const (
 	formatForm = "form"
 	formatText = "text"
 	formatXML  = "xml"
-)
-
-// Bounds on what is built from a body, whatever its size.
-const (
-	longestNumber = 100 // characters; what computes with it cannot be interrupted
-	maxDepth      = 64
-	maxValues     = 250_000 // of one body; the largest orders have some thousands
-)
-
-var (
-	errTooDeep    = errors.New("values are nested too deeply")
-	errTooMany    = errors.New("there are too many values")
-	errLongNumber = errors.New("a number has too many digits")
-	errTrailing   = errors.New("something follows the JSON value")
 )
 
 // Takes reports whether a body of that content type can be one of the source's. A type that is left out
@@ -83,12 +70,11 @@ func (s *Source) pieces(body []byte, yield func(piece) bool) {
 	case formatXML:
 		whole.value, whole.err = readXML(body)
 	default:
-		b := builder{decoder: jsontext.NewDecoder(bytes.NewReader(body))}
-		if s.spec.Split && b.decoder.PeekKind() == '[' {
-			b.elements(body, yield)
+		if s.spec.Split && jsontext.NewDecoder(bytes.NewReader(body)).PeekKind() == '[' {
+			elements(body, yield)
 			return
 		}
-		whole.value, whole.err = b.only()
+		whole.value, whole.err = jsontree.Read(body, jsontree.Options{})
 	}
 	yield(whole)
 }
@@ -115,125 +101,45 @@ func flat(values url.Values) map[string]any {
 	return all
 }
 
-// builder makes plain values of JSON, with numbers as they were sent. The decoder refuses what is not
-// UTF-8 and a name that an object has twice.
-type builder struct {
-	decoder *jsontext.Decoder
-	values  int
-	most    int // of them; maxValues when 0
-}
-
-// only reads the one value that a body is.
-func (b *builder) only() (any, error) {
-	value, err := b.value(0)
-	if err != nil {
-		return nil, fmt.Errorf("reading JSON: %w", err)
-	}
-	if _, err := b.decoder.ReadToken(); !errors.Is(err, io.EOF) {
-		return nil, errTrailing
-	}
-	return value, nil
-}
-
 // elements yields each element of the array that the body is. Where the array itself is broken the
 // whole body is one message that cannot be read, and nothing of it has been yielded before.
-func (b *builder) elements(body []byte, yield func(piece) bool) {
+func elements(body []byte, yield func(piece) bool) {
+	decoder := jsontext.NewDecoder(bytes.NewReader(body))
 	broken := func(err error) {
 		yield(piece{end: len(body), err: fmt.Errorf("reading JSON: %w", err)})
 	}
-	if _, err := b.decoder.ReadToken(); err != nil {
+	if _, err := decoder.ReadToken(); err != nil {
 		broken(err)
 		return
 	}
 	var all []piece
-	for b.decoder.PeekKind() != ']' {
-		raw, err := b.decoder.ReadValue()
+	for decoder.PeekKind() != ']' {
+		raw, err := decoder.ReadValue()
 		if err != nil {
 			broken(err)
 			return
 		}
 		if len(all) == maxMessages {
-			broken(errTooMany)
+			broken(jsontree.ErrTooMany)
 			return
 		}
-		end := int(b.decoder.InputOffset())
+		end := int(decoder.InputOffset())
 		all = append(all, piece{start: end - len(raw), end: end})
 	}
-	if _, err := b.decoder.ReadToken(); err != nil {
+	if _, err := decoder.ReadToken(); err != nil {
 		broken(err)
 		return
 	}
-	if _, err := b.decoder.ReadToken(); !errors.Is(err, io.EOF) {
-		broken(errTrailing)
+	if _, err := decoder.ReadToken(); !errors.Is(err, io.EOF) {
+		broken(jsontree.ErrTrailing)
 		return
 	}
 	for _, p := range all {
-		one := builder{decoder: jsontext.NewDecoder(bytes.NewReader(body[p.start:p.end]))}
-		p.value, p.err = one.only()
+		p.value, p.err = jsontree.Read(body[p.start:p.end], jsontree.Options{})
 		if !yield(p) {
 			return
 		}
 	}
-}
-
-func (b *builder) value(depth int) (any, error) {
-	if b.values++; b.values > cmp.Or(b.most, maxValues) {
-		return nil, errTooMany
-	}
-	if depth > maxDepth {
-		return nil, errTooDeep
-	}
-	token, err := b.decoder.ReadToken()
-	if err != nil {
-		return nil, err
-	}
-	switch token.Kind() {
-	case 'n':
-		return nil, nil
-	case 't', 'f':
-		return token.Bool(), nil
-	case '"':
-		return token.String(), nil
-	case '0':
-		text := token.String()
-		if len(text) > longestNumber {
-			return nil, errLongNumber
-		}
-		return json.Number(text), nil
-	case '{':
-		return b.object(depth)
-	default:
-		return b.array(depth)
-	}
-}
-
-func (b *builder) object(depth int) (any, error) {
-	object := map[string]any{}
-	for b.decoder.PeekKind() != '}' {
-		name, err := b.decoder.ReadToken()
-		if err != nil {
-			return nil, err
-		}
-		key := name.String() // before the next token takes its place
-		if object[key], err = b.value(depth + 1); err != nil {
-			return nil, err
-		}
-	}
-	_, err := b.decoder.ReadToken()
-	return object, err
-}
-
-func (b *builder) array(depth int) (any, error) {
-	array := []any{}
-	for b.decoder.PeekKind() != ']' {
-		element, err := b.value(depth + 1)
-		if err != nil {
-			return nil, err
-		}
-		array = append(array, element)
-	}
-	_, err := b.decoder.ReadToken()
-	return array, err
 }
 
 // printable reports whether a text is free of control characters.
@@ -254,6 +160,5 @@ func plainValue(v any) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := builder{decoder: jsontext.NewDecoder(bytes.NewReader(text))}
-	return b.only()
+	return jsontree.Read(text, jsontree.Options{})
 }

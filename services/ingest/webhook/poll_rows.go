@@ -7,8 +7,7 @@ import (
 	"fmt"
 	"io"
 
-	"github.com/go-json-experiment/json/jsontext"
-
+	"github.com/sluicehq/sluice/pkg/jsontree"
 	"github.com/sluicehq/sluice/services/ingest/feed"
 )
 
@@ -28,8 +27,7 @@ func (p *Polling) Rows(r io.Reader) (*Rows, error) {
 }
 
 func decodeLine(line []byte) (any, error) {
-	b := builder{decoder: jsontext.NewDecoder(bytes.NewReader(line))}
-	return b.only()
+	return jsontree.Read(line, jsontree.Options{})
 }
 
 // NextID is the id of the next row, empty where it has none; io.EOF behind the last of a whole feed.

@@ -1,7 +1,6 @@
 package webhook
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -10,10 +9,10 @@ import (
 	"strings"
 	"time"
 
-	"github.com/go-json-experiment/json/jsontext"
 	"github.com/itchyny/gojq"
 
 	"github.com/sluicehq/sluice/pkg/config"
+	"github.com/sluicehq/sluice/pkg/jsontree"
 )
 
 // Polling is how a source is asked: its [Poll] with variables and secrets filled in, and the programs
@@ -101,8 +100,7 @@ func (p *Polling) Read(ctx context.Context, body []byte) (Page, error) {
 	if p.IsFeed() {
 		return p.sampleOf(ctx, body)
 	}
-	b := builder{decoder: jsontext.NewDecoder(bytes.NewReader(body)), most: maxPageValues}
-	whole, err := b.only()
+	whole, err := jsontree.Read(body, jsontree.Options{Most: maxPageValues})
 	if err != nil {
 		return Page{}, err
 	}

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"strings"
+
+	"github.com/sluicehq/sluice/pkg/jsontree"
 )
 
 var (
@@ -72,10 +74,10 @@ func decodeXML(d *xml.Decoder) (any, error) {
 		case xml.StartElement:
 			values += 1 + len(token.Attr)
 			switch {
-			case values > maxValues:
-				return nil, errTooMany
-			case len(open) > maxDepth:
-				return nil, errTooDeep
+			case values > jsontree.MaxValues:
+				return nil, jsontree.ErrTooMany
+			case len(open) > jsontree.MaxDepth:
+				return nil, jsontree.ErrTooDeep
 			case len(open) == 0 && whole != nil:
 				return nil, errTwoElements
 			}

@@ -1,7 +1,10 @@
-package httpsink
+// Package jsontree makes of a JSON text what programs in jq take: plain values, with numbers as they were
+// sent. What it builds is bounded, whatever the text claims.
+package jsontree
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -10,44 +13,57 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// Bounds on what is built from a document or an answer, whatever its size.
+// Bounds on what is built from one text.
 const (
+	MaxValues     = 250_000 // where Options do not say; the largest orders have some thousands
+	MaxDepth      = 64
 	longestNumber = 100 // characters; what computes with it cannot be interrupted
-	maxDepth      = 64
-	maxValues     = 250_000
 )
 
+// What is wrong with a text that is JSON.
 var (
-	errTooDeep    = errors.New("values are nested too deeply")
-	errManyValues = errors.New("there are too many values")
-	errLongNumber = errors.New("a number has too many digits")
-	errTrailing   = errors.New("something follows the JSON value")
+	ErrTooDeep    = errors.New("values are nested too deeply")
+	ErrTooMany    = errors.New("there are too many values")
+	ErrLongNumber = errors.New("a number has too many digits")
+	ErrTrailing   = errors.New("something follows the JSON value")
 )
 
-// readTree makes of a JSON text what jq programs take: plain values, with numbers as they were sent.
-func readTree(text []byte) (any, error) {
-	b := builder{decoder: jsontext.NewDecoder(bytes.NewReader(text), jsontext.AllowDuplicateNames(true))}
+// Options shape a reading.
+type Options struct {
+	// Most bounds the values there may be; MaxValues when 0.
+	Most int
+	// Duplicates lets an object have a name twice, of which the last counts. Otherwise that is an error.
+	Duplicates bool
+}
+
+// Read makes a value of a text: nil, bool, string, [json.Number], map[string]any or []any. What is not
+// UTF-8 is refused.
+func Read(text []byte, o Options) (any, error) {
+	b := builder{
+		decoder: jsontext.NewDecoder(bytes.NewReader(text), jsontext.AllowDuplicateNames(o.Duplicates)),
+		left:    cmp.Or(o.Most, MaxValues),
+	}
 	value, err := b.value(0)
 	if err != nil {
 		return nil, fmt.Errorf("reading JSON: %w", err)
 	}
 	if _, err := b.decoder.ReadToken(); !errors.Is(err, io.EOF) {
-		return nil, fmt.Errorf("reading JSON: %w", errTrailing)
+		return nil, ErrTrailing
 	}
 	return value, nil
 }
 
 type builder struct {
 	decoder *jsontext.Decoder
-	values  int
+	left    int // values that there may still be
 }
 
 func (b *builder) value(depth int) (any, error) {
-	if b.values++; b.values > maxValues {
-		return nil, errManyValues
+	if b.left--; b.left < 0 {
+		return nil, ErrTooMany
 	}
-	if depth > maxDepth {
-		return nil, errTooDeep
+	if depth > MaxDepth {
+		return nil, ErrTooDeep
 	}
 	token, err := b.decoder.ReadToken()
 	if err != nil {
@@ -63,7 +79,7 @@ func (b *builder) value(depth int) (any, error) {
 	case '0':
 		text := token.String()
 		if len(text) > longestNumber {
-			return nil, errLongNumber
+			return nil, ErrLongNumber
 		}
 		return json.Number(text), nil
 	case '{':
