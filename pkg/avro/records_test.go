@@ -107,6 +107,22 @@ func actions() record[event.Action] {
 	}
 }
 
+func changes() record[event.Change] {
+	version := int64(8)
+	return record[event.Change]{
+		schema.CRMChanges, avro.AppendChange, avro.NewChangeDecoder, (*event.Change).Key, "",
+		event.Change{
+			ID: "c-1", User: someone(), Kind: event.Changed, System: "salesforce", Object: "Contact", ObjectID: "0035e00000Demo9AAF",
+			Changes: []byte(`{"HasOptedOutOfEmail":true}`), Version: &version, Actor: "0055e00000Demo3AAC",
+			OccurredAt: time.UnixMilli(5).UTC(), ReceivedAt: time.UnixMilli(6).UTC(), Source: "salesforce-eu",
+		},
+		event.Change{
+			ID: "c", Kind: event.Deleted, System: "hubspot", Object: "contacts", ObjectID: "1",
+			OccurredAt: time.UnixMilli(0).UTC(), ReceivedAt: time.UnixMilli(1).UTC(), Source: "hubspot",
+		},
+	}
+}
+
 func contents() record[event.Content] {
 	version, width, height := int64(8), int64(1600), int64(900)
 	return record[event.Content]{
@@ -131,6 +147,7 @@ func TestGoavroReadsEveryRecordWeWrite(t *testing.T) {
 	t.Run("an update for Braze", func(t *testing.T) { heldToGoavro(t, updates()) })
 	t.Run("an engagement", func(t *testing.T) { heldToGoavro(t, engagements()) })
 	t.Run("an action", func(t *testing.T) { heldToGoavro(t, actions()) })
+	t.Run("a change in a CRM", func(t *testing.T) { heldToGoavro(t, changes()) })
 	t.Run("an item of content", func(t *testing.T) { heldToGoavro(t, contents()) })
 }
 
@@ -203,6 +220,7 @@ func FuzzDecodeUpdate(f *testing.F)  { fuzzDecode(f, updates()) }
 
 func FuzzDecodeEngagement(f *testing.F) { fuzzDecode(f, engagements()) }
 func FuzzDecodeAction(f *testing.F)     { fuzzDecode(f, actions()) }
+func FuzzDecodeChange(f *testing.F)     { fuzzDecode(f, changes()) }
 func FuzzDecodeContent(f *testing.F)    { fuzzDecode(f, contents()) }
 
 func fuzzDecode[T any](f *testing.F, r record[T]) {

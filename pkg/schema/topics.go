@@ -34,6 +34,8 @@ const (
 	BrazeDeliveries  = "braze.deliveries"
 	BrazeEngagements = "braze.engagements"
 	BrazeActions     = "braze.actions"
+	CRMChanges       = "crm.changes"
+	CRMDeliveries    = "crm.deliveries"
 )
 
 // Record types that are not named like their topic.
@@ -48,6 +50,9 @@ func State(service string) string { return service + ".state" }
 // Retries is the topic of records that a service is to try once more, for one of its destinations.
 func Retries(service string) string { return service + ".retries" }
 
+// Writes is the topic of what is to be written to a service's destinations.
+func Writes(service string) string { return service + ".writes" }
+
 // PollState is the topic of the checkpoints of those who poll.
 const PollState = "ingest.state.polls"
 
@@ -59,7 +64,7 @@ var topics = []Topic{
 	},
 	{
 		Name: CustomerProfiles, RecordType: CustomerProfiles, Retention: 7 * day, Public: true,
-		WrittenBy: "ingest, upstream producers", ReadBy: "attribute-sync",
+		WrittenBy: "ingest, crm-writeback, upstream producers", ReadBy: "attribute-sync",
 		Doc: "Changes to customers' profiles: attributes to set, unset, add, remove, increment.",
 	},
 	{
@@ -98,6 +103,16 @@ var topics = []Topic{
 		Doc: "Webhooks of campaigns and Canvases: submitted forms, changed preferences, anything a marketer set up.",
 	},
 	{
+		Name: CRMChanges, RecordType: CRMChanges, Retention: 7 * day,
+		WrittenBy: "ingest, crm-writeback", ReadBy: "crm-writeback",
+		Doc: "What CRMs, billing and loyalty systems say has changed, before anybody knows whether it is an echo. Written in transactions, too: read it committed.",
+	},
+	{
+		Name: CRMDeliveries, RecordType: CRMDeliveries, Retention: 7 * day,
+		WrittenBy: "crm-writeback", ReadBy: "analysts, crm-writeback",
+		Doc: "What became of each write to a CRM, and of each change on its way back: delivered, skipped, refused; conflicts with both values.",
+	},
+	{
 		Name: DeadLetters("ingest"), RecordType: deadLetterType, Retention: 30 * day,
 		WrittenBy: "ingest", ReadBy: "operators",
 		Doc: "Items that a tracking client sent and that cannot become a record.",
@@ -123,6 +138,16 @@ var topics = []Topic{
 		Doc: "Records of content that cannot be served. Each replica that reads one keeps one.",
 	},
 	{
+		Name: DeadLetters("crm-writeback"), RecordType: deadLetterType, Retention: 30 * day,
+		WrittenBy: "crm-writeback", ReadBy: "operators",
+		Doc: "Rows that a CRM will never take, loops, and records that could not be read.",
+	},
+	{
+		Name: Writes("crm-writeback"), Retention: 7 * day,
+		WrittenBy: "crm-writeback", ReadBy: "crm-writeback",
+		Doc: "Rows on their way to a CRM, or back to Braze. Written in transactions.",
+	},
+	{
 		Name: Retries("currents-fanout"), Retention: 7 * day,
 		WrittenBy: "sluice deadletters replay", ReadBy: "currents-fanout",
 		Doc: "Dead letters to be tried once more, each for the sink that its header names; as they stood on their own topic.",
@@ -136,6 +161,11 @@ var topics = []Topic{
 		Name: State("attribute-sync"), Compacted: true, Retention: TombstoneRetention,
 		WrittenBy: "attribute-sync", ReadBy: "attribute-sync after a restart",
 		Doc: "What is known of each user's profile in Braze. Written in transactions.",
+	},
+	{
+		Name: State("crm-writeback"), Compacted: true, Retention: TombstoneRetention,
+		WrittenBy: "crm-writeback", ReadBy: "crm-writeback after a restart",
+		Doc: "What is known of each user's fields in each CRM, which echoes are expected, and which object is whose. Written in transactions.",
 	},
 	{
 		Name: State("braze-sender"), Compacted: true, Retention: TombstoneRetention,
