@@ -8,8 +8,8 @@ MODULES := $(shell go list -m -f '{{.Dir}}')
 GOLANGCI_LINT := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 BIN := bin
 ALL_BUT_CHAOS = $$(go list work | grep -v '/pipeline/chaos$$')
-# Clusters of three nodes are started there: beside others they get too little of the machine to agree.
-TOGETHER = $$(go list work | grep -v -e '/pipeline/chaos$$' -e '/pkg/kafkatest$$')
+# Clusters of three nodes are started by kafkatest: beside others they get too little of the machine to agree.
+TOGETHER = $$(go list work | grep -v -e '/services/pipeline$$' -e '/pipeline/cmd/sluice$$' -e '/pipeline/chaos$$' -e '/pkg/kafkatest$$')
 
 # Kafka and the registry are started once for all suites, and named in the environment.
 WITH_KAFKA = $(BIN)/withkafka -registry --
@@ -41,8 +41,9 @@ test: ## every test, on the embedded broker and on a real Apache Kafka
 	@cd pkg && go build -o $(CURDIR)/$(BIN)/withkafka ./kafkatest/cmd/withkafka
 	$(WITH_KAFKA) $(MAKE) --no-print-directory suites
 
-# Many tests wait for brokers most of the time, so that three packages at once keep two cores busy. What concerns the
-# clouds' own libraries is not built with the race detector (filesink/clouds.go), and comes after it.
+# Many tests wait for brokers most of the time, so that three packages at once keep two cores busy. What puts the services
+# together is not built with the race detector, under which each service's own suite has run (make race does it all
+# the same); nor is what concerns the clouds' own libraries (filesink/clouds.go).
 # The crash suites measure nothing that the race detector could see (their services are processes of
 # their own) and print what they counted; they have the machine to themselves, and so have the tests of the shared
 # budget, which fill windows of real time.
@@ -51,7 +52,7 @@ BUDGET := ThreeReplicas|SecondTool
 suites:
 	go test -race -shuffle=on -p 3 -timeout 15m $(TOGETHER)
 	cd pkg && go test -race -count=1 -timeout 5m ./kafkatest
-	cd services/currents-fanout && go test -count=1 -timeout 5m ./filesink
+	go test -count=1 -shuffle=on -p 3 -timeout 15m ./services/pipeline ./services/pipeline/cmd/sluice ./services/currents-fanout/filesink
 	cd services/braze-sender && go test -count=1 -v -timeout 5m -tags budget -run '$(BUDGET)' .
 	cd services/pipeline && go test -count=1 -v -timeout 15m -skip 'TestEngagementsReachEverySinkOnce' ./chaos && echo 'not run here: TestEngagementsReachEverySinkOnce (make chaos runs it)'
 
@@ -60,6 +61,12 @@ e2e: ## the end-to-end tests alone
 	@mkdir -p $(BIN)
 	@cd pkg && go build -o $(CURDIR)/$(BIN)/withkafka ./kafkatest/cmd/withkafka
 	cd services/pipeline && $(CURDIR)/$(WITH_KAFKA) go test -count=1 -v -timeout 15m .
+
+.PHONY: race
+race: ## every suite but the crash suites under the race detector, what CI leaves out as well
+	@mkdir -p $(BIN)
+	@cd pkg && go build -o $(CURDIR)/$(BIN)/withkafka ./kafkatest/cmd/withkafka
+	$(WITH_KAFKA) go test -race -shuffle=on -p 2 -timeout 30m $(ALL_BUT_CHAOS)
 
 .PHONY: chaos
 chaos: ## the long crash suites: make chaos SEED=7 KILLS=60 PROFILES=1000000

@@ -22,6 +22,6 @@ type Profile struct {
 
 // Subscription is a subscription group's new state for a user.
 type Subscription struct {
-	GroupID string
-	State   string // "subscribed" or "unsubscribed"
+	GroupID string `json:"group_id"`
+	State   string `json:"state"` // "subscribed" or "unsubscribed"
 }

@@ -8,12 +8,12 @@ import (
 // User names a person by one or more identifiers. The strongest present decides the canonical key:
 // external id, then Braze id, then alias, then email, then phone.
 type User struct {
-	ExternalID string
-	BrazeID    string
-	AliasLabel string // both or neither of AliasLabel and AliasName
-	AliasName  string
-	Email      string
-	Phone      string // E.164
+	ExternalID string `json:"external_id,omitzero"`
+	BrazeID    string `json:"braze_id,omitzero"`
+	AliasLabel string `json:"alias_label,omitzero"` // both or neither of AliasLabel and AliasName
+	AliasName  string `json:"alias_name,omitzero"`
+	Email      string `json:"email,omitzero"`
+	Phone      string `json:"phone,omitzero"` // E.164
 }
 
 // ErrNoUser says that no identifier is present.

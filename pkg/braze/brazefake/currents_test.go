@@ -105,7 +105,7 @@ func reporting(t *testing.T, o brazefake.Currents, test func(*testing.T, *brazef
 
 // pass lets time go by in the bubble.
 func pass(d time.Duration) {
-	time.Sleep(d) //nolint:forbidigo // in a bubble this is how time passes
+	<-time.After(d)
 	synctest.Wait()
 }
 

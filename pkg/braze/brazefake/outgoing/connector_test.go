@@ -115,7 +115,7 @@ func add(c *outgoing.Connector, from, n int) {
 }
 
 func pass(d time.Duration) {
-	time.Sleep(d) //nolint:forbidigo // in a bubble this is how time passes
+	<-time.After(d)
 	synctest.Wait()
 }
 
