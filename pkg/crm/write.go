@@ -49,7 +49,7 @@ type Write struct {
 
 // Cause names the record that a write comes from.
 type Cause struct {
-	Topic     string `json:"topic"` // without prefix
+	Topic     string `json:"topic"` // on the cluster
 	Partition int32  `json:"partition"`
 	Offset    int64  `json:"offset"`
 	EventID   string `json:"event_id"`

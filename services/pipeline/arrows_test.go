@@ -34,6 +34,9 @@ var arrows = map[string]string{
 	"pkg/registry":          "pkg/config pkg/retry",
 	"pkg/registry/embedded": "pkg/registry",
 
+	// Writes to CRMs, and what became of them.
+	"pkg/crm": "pkg/avro pkg/event pkg/outcome",
+
 	// What Braze reports back.
 	"pkg/currents":        "pkg/event",
 	"pkg/currents/sample": "pkg/currents",
@@ -79,7 +82,7 @@ var users = map[string]string{
 	"github.com/jackc/pgx/v5":            "pkg/pgtest services/currents-fanout/pgsink",
 	"github.com/parquet-go/parquet-go":   "services/currents-fanout/filesink",
 	"gocloud.dev/blob":                   "services/currents-fanout/filesink",
-	"github.com/itchyny/gojq":            "services/ingest/webhook services/braze-sender/routes services/currents-fanout/httpsink",
+	"github.com/itchyny/gojq":            "services/ingest/webhook services/braze-sender/routes services/currents-fanout/httpsink services/crm-writeback/rules services/crm-writeback/target/httptarget",
 }
 
 // imports are the packages that a package of ours needs outside its tests.
