@@ -15,7 +15,7 @@ import (
 // Cause is what letters have in common.
 type Cause struct {
 	Service  string       `json:"service"`
-	Sink     string       `json:"sink,omitempty"` // of currents-fanout
+	Sink     string       `json:"sink,omitempty"` // of currents-fanout, or target of crm-writeback
 	Reason   string       `json:"reason"`
 	Detail   string       `json:"detail"` // less what differs from letter to letter
 	Letters  int          `json:"letters"`

@@ -7,7 +7,7 @@
 //	plan.go      what would happen, and what to know before; nothing moves
 //	judge.go     which of them go back, and why the others do not
 //	replay.go    sending them back, each customer's in the order in which they stood on their topic
-//	sink.go      letters of a sink of currents-fanout, which go back to that sink alone
+//	sink.go      letters of a sink or of a target, which go back to it alone
 //
 // A letter is sent back at most once. What remembers that it was is twofold. The copy itself says in
 // its header replayed-from of which record it is one: that is durable in the same moment as the copy,
@@ -33,7 +33,7 @@ type Letter struct {
 	ID      replay.Place // in the dead-letter topic
 	At      time.Time    // when it was written
 	Service string       // who gave the record up
-	Sink    string       // of currents-fanout, for which it was given up; empty of all others
+	Sink    string       // of currents-fanout, or target of crm-writeback, for which it was given up; empty of all others
 }
 
 // record is what a letter is about: a record, and of currents-fanout the sink that could not take it. Another

@@ -13,7 +13,7 @@ import (
 // Filter says which letters are meant. Everything that is set must hold.
 type Filter struct {
 	Service string // who gave the records up; every service when empty
-	Sink    string // of currents-fanout, that gave the records up
+	Sink    string // of currents-fanout, or target of crm-writeback, that gave the records up
 	Reason  string
 	Match   string // a piece of the detail, of the event's id, or the whole key
 	Since   time.Time
@@ -32,7 +32,7 @@ func (f Filter) services() []string {
 		return []string{f.Service}
 	}
 	if f.Sink != "" {
-		return []string{fanout}
+		return []string{fanout, writeback}
 	}
 	if len(f.IDs) == 0 {
 		return Services()

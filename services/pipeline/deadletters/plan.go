@@ -34,7 +34,7 @@ type Item struct {
 	*Letter `json:"-"`
 	ID      replay.Place `json:"id"`
 	Origin  replay.Place `json:"origin"`
-	Sink    string       `json:"sink,omitempty"` // of currents-fanout, to which it goes back
+	Sink    string       `json:"sink,omitempty"` // of currents-fanout, to which it goes back, or target of crm-writeback
 	Verdict Verdict      `json:"verdict"`
 	Why     string       `json:"why,omitempty"` // words for a person
 }
@@ -69,7 +69,7 @@ func Make(ctx context.Context, c *replay.Cluster, f Filter) (*Plan, error) {
 	if p.partitions, err = c.Existing(ctx); err != nil {
 		return nil, err
 	}
-	if err := p.findRetries(ctx); err != nil {
+	if err := p.findOwn(ctx); err != nil {
 		return nil, err
 	}
 	marked := map[record]bool{}

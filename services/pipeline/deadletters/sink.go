@@ -16,18 +16,25 @@ import (
 // its record's topic, where every sink would get it again, but to a topic beside it that names the sink.
 const fanout = "currents-fanout"
 
-// The headers by which that topic says whose a record is, and where it stood.
+// writeback is the service whose letters are about one of its targets, where they name one. They go back to the topic that
+// they stood on: it is the service's own, and whoever it is not meant for passes over it.
+const writeback = "crm-writeback"
+
+// The headers by which those topics say whose a record is, and where it stood.
 const (
-	sinkHeader  = "sink"
-	topicHeader = "origin-topic" // without prefix
+	sinkHeader   = "sink"
+	targetHeader = "target"
+	topicHeader  = "origin-topic" // without prefix
 )
 
-// sinkOf is the sink that gave a record up; empty for a letter of a service that has none.
-func sinkOf(l *deadletter.Letter) string { return header(l.Headers, sinkHeader) }
+// sinkOf is the sink, or the target, that gave a record up; empty for a letter of a service that has none.
+func sinkOf(l *deadletter.Letter) string {
+	return cmp.Or(header(l.Headers, sinkHeader), header(l.Headers, targetHeader))
+}
 
-// findRetries looks whether there is that topic: it is no table, and so none of those that are looked into.
-func (p *Plan) findRetries(ctx context.Context) error {
-	states, err := p.cluster.Admin.Topics(ctx, nil, p.cluster.Kafka.Topic(schema.Retries(fanout)))
+// findOwn looks whether there are the topics of those two: they are no tables, and so none of those that are looked into.
+func (p *Plan) findOwn(ctx context.Context) error {
+	states, err := p.cluster.Admin.Topics(ctx, nil, p.cluster.Kafka.Topic(schema.Retries(fanout)), p.cluster.Kafka.Topic(schema.Writes(writeback)))
 	if err != nil {
 		return err
 	}
@@ -41,8 +48,8 @@ func (p *Plan) findRetries(ctx context.Context) error {
 
 // group is the consumer group, without prefix, that has come past the record, or not.
 func (it *Item) group() string {
-	if it.Service == fanout {
-		return fanout + "." + it.Sink
+	if it.Service == fanout || it.Service == writeback && it.Sink != "" {
+		return it.Service + "." + it.Sink
 	}
 	return it.Service
 }

@@ -91,6 +91,10 @@ func (f *finder) receipt(ctx context.Context, t schema.Topic, r *stream.Record) 
 		RequestID string `json:"request_id"`
 		LatencyMS int64  `json:"latency_ms"`
 		Attempts  int    `json:"attempts"`
+		WriteID   string `json:"write_id"`
+		Target    string `json:"target"`
+		Object    string `json:"object"`
+		Hops      int    `json:"hops"`
 	}
 	if err := json.Unmarshal(line.Value, &slip); err != nil || slip.Topic == "" {
 		return nil //nolint:nilerr // not one that says what it is about
@@ -108,6 +112,7 @@ func (f *finder) receipt(ctx context.Context, t schema.Topic, r *stream.Record) 
 		At: r.Timestamp.UTC(), Place: replay.PlaceOf(r), Service: t.WrittenBy,
 		Outcome: slip.Outcome, Reason: slip.Reason, Detail: slip.Detail, Endpoint: slip.Endpoint,
 		Status: slip.Status, RequestID: slip.RequestID, LatencyMS: slip.LatencyMS, Attempts: slip.Attempts,
+		WriteID: slip.WriteID, Target: slip.Target, Object: slip.Object, Hops: slip.Hops,
 	})
 	return nil
 }

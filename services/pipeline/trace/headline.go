@@ -29,6 +29,13 @@ type fields struct {
 	Severity  string `json:"severity"`
 	Trigger   string `json:"trigger_name"`
 
+	Action   string         `json:"action_name"`
+	Kind     string         `json:"kind"`
+	System   string         `json:"system"`
+	Object   string         `json:"object"`
+	ObjectID string         `json:"object_id"`
+	Changes  jsontext.Value `json:"changes_json"`
+
 	Attributes    jsontext.Value `json:"attributes_json"`
 	Set           jsontext.Value `json:"set_json"`
 	Add           jsontext.Value `json:"add_json"`
@@ -50,7 +57,8 @@ func fieldsOf(value []byte) fields {
 	for name, to := range map[string]any{
 		"event_id": &f.EventID, "source": &f.Source, "event_name": &f.EventName, "event_kind": &f.EventKind,
 		"event_type": &f.EventType, "order_id": &f.OrderID, "cart_id": &f.CartID, "checkout_id": &f.CheckoutID,
-		"case_id": &f.CaseID, "case_event": &f.CaseEvent, "severity": &f.Severity, "trigger_name": &f.Trigger, "declined": &f.Declined,
+		"case_id": &f.CaseID, "case_event": &f.CaseEvent, "severity": &f.Severity, "trigger_name": &f.Trigger, "action_name": &f.Action,
+		"kind": &f.Kind, "system": &f.System, "object": &f.Object, "object_id": &f.ObjectID, "changes_json": &f.Changes, "declined": &f.Declined,
 		"attributes_json": &f.Attributes, "set_json": &f.Set, "add_json": &f.Add, "remove_json": &f.Remove, "increment_json": &f.Increment,
 		"unset_fields": &f.Unset, "subscriptions": &f.Subscriptions, "previous_user_id": &f.PreviousKey,
 	} {
@@ -77,6 +85,12 @@ func headline(t schema.Topic, line tap.Line) string {
 	if f.CaseID != "" {
 		words = append(words, f.supportCase())
 	}
+	if f.Action != "" {
+		words = append(words, "webhook "+f.Action)
+	}
+	if f.System != "" && f.ObjectID != "" {
+		words = append(words, f.System+" "+f.Object+" "+f.ObjectID+" "+f.Kind)
+	}
 	if f.Trigger != "" {
 		words = append(words, "triggers "+f.Trigger)
 	}
@@ -89,7 +103,7 @@ func headline(t schema.Topic, line tap.Line) string {
 		verb  string
 		names []string
 	}{
-		{"sets", append(names(f.Attributes), names(f.Set)...)},
+		{"sets", append(append(names(f.Attributes), names(f.Set)...), names(f.Changes)...)},
 		{"unsets", f.Unset},
 		{"adds to", names(f.Add)},
 		{"removes from", names(f.Remove)},

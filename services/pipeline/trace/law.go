@@ -48,7 +48,11 @@ func (f *finder) laws(ctx context.Context, s *Story) error {
 		if f.partitions[f.cluster.Kafka.Topic(t.Name)] == 0 || err != nil {
 			continue
 		}
-		err = f.law(ctx, s, t.WrittenBy, func(e *Entry, past bool) (Fate, int) { return e.fate(t.WrittenBy, past) })
+		fateOf := func(e *Entry, past bool) (Fate, int) { return e.fate(t.WrittenBy, past) }
+		if t.Name == schema.CRMDeliveries {
+			fateOf = (*Entry).writebackFate
+		}
+		err = f.law(ctx, s, t.WrittenBy, fateOf)
 	}
 	return err
 }

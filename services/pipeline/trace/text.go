@@ -140,7 +140,7 @@ func behind(sign, text string) string {
 
 // words are what a receipt says.
 func (r Receipt) words(paint func(string) string) string {
-	words := paint(r.Outcome)
+	words := r.where() + paint(r.Outcome)
 	if r.Reason != "" {
 		words += " (" + r.Reason + ")"
 	}
@@ -149,6 +149,8 @@ func (r Receipt) words(paint func(string) string) string {
 		words += fmt.Sprintf("; %s answered %d after %d ms", r.Endpoint, r.Status, r.LatencyMS)
 	} else if r.Endpoint != "" {
 		words += "; " + r.Endpoint + " did not answer"
+	} else if r.Status != 0 {
+		words += fmt.Sprintf("; answered %d after %d ms", r.Status, r.LatencyMS)
 	}
 	if r.RequestID != "" {
 		words += ", request " + r.RequestID

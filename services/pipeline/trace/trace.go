@@ -3,6 +3,7 @@
 //	find.go       reading the topics for records that belong to the question
 //	beside.go     letters and receipts that are about them, or belong to the question themselves
 //	story.go      putting receipts and letters beside the records they are about, in the order of time
+//	writeback.go  what was written to CRMs because of a record
 //	law.go        what became of them: accepted = delivered + skipped + refused + held
 //	updates.go    what records of profiles have led to, and which writes were declined
 //	headline.go   a record in a few words, without anybody's values
@@ -110,6 +111,11 @@ type Receipt struct {
 	RequestID string       `json:"request_id,omitempty"`
 	LatencyMS int64        `json:"latency_ms,omitempty"`
 	Attempts  int          `json:"attempts"`
+	// Of a write to a CRM, or back to Braze: its id, and what was to be written to which object of which target.
+	WriteID string `json:"write_id,omitempty"`
+	Target  string `json:"target,omitempty"`
+	Object  string `json:"object,omitempty"`
+	Hops    int    `json:"hops,omitempty"`
 }
 
 // Letter is a dead letter about a record.

@@ -33,7 +33,7 @@ func (ch *choosing) flags(c *cobra.Command, service bool) {
 		f.StringVar(&ch.service, "service", "", "only those of this `service`")
 		_ = c.RegisterFlagCompletionFunc("service", cobra.FixedCompletions(deadletters.Services(), cobra.ShellCompDirectiveNoFileComp))
 	}
-	f.StringVar(&ch.sink, "sink", "", "only those of this `sink` of currents-fanout")
+	f.StringVar(&ch.sink, "sink", "", "only those of this `sink` of currents-fanout, or target of crm-writeback")
 	f.StringVar(&ch.reason, "reason", "", "only with this `reason`, such as item_error")
 	f.StringVar(&ch.match, "match", "", "only with this `text` in their detail or id, or with this key")
 	f.StringVar(&ch.since, "since", "", "only those written at this `time` or later")

@@ -134,7 +134,7 @@ func (a *app) letterPlan(p *deadletters.Plan) error {
 		case deadletters.Replay:
 			w.words = "to " + it.OriginTopic
 			if it.Sink != "" {
-				w.words = "to the sink " + it.Sink + " alone"
+				w.words = "to " + it.Sink + " alone"
 			}
 		case deadletters.Replayed, deadletters.Repeated, deadletters.Delivered:
 			w.words = "" // differs from letter to letter; --json has it
