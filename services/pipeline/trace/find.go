@@ -86,7 +86,7 @@ func (f *finder) find(ctx context.Context) error {
 			}
 		}
 	}
-	return nil
+	return f.findWrites(ctx)
 }
 
 func isLetters(topic string) bool { return strings.HasSuffix(topic, schema.DeadLetters("")) }

@@ -96,6 +96,8 @@ type Entry struct {
 	Declined  []Declined      `json:"declined,omitempty"`
 	Unchanged bool            `json:"unchanged,omitempty"`
 	Fates     map[string]Fate `json:"fates,omitempty"` // by service
+
+	writes map[string]bool // ids of the writes to CRMs that were planned because of it
 }
 
 // Receipt is what a service says became of a record.

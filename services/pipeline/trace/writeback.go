@@ -1,10 +1,45 @@
 package trace
 
 import (
+	"context"
 	"fmt"
 
+	"github.com/sluicehq/sluice/pkg/crm"
 	"github.com/sluicehq/sluice/pkg/schema"
+	"github.com/sluicehq/sluice/pkg/stream"
+	"github.com/sluicehq/sluice/services/pipeline/replay"
 )
+
+// findWrites finds what was planned because of the records found: what has no receipt yet is still held. The topic is
+// that service's own, and no table.
+func (f *finder) findWrites(ctx context.Context) error {
+	numbers := map[int32]bool{}
+	for place, e := range f.entries {
+		if readBy(e.Topic, writer()) && place.Partition >= 0 {
+			numbers[place.Partition] = true
+		}
+	}
+	topic := f.cluster.Kafka.Topic(schema.Writes(writer()))
+	states, err := f.cluster.Admin.Topics(ctx, nil, topic)
+	if err != nil || len(numbers) == 0 || !states[0].Exists {
+		return err
+	}
+	return f.cluster.Read(ctx, stream.Range{Topic: topic, From: replay.Partitions(numbers)}, func(r *stream.Record) error {
+		w, err := crm.ReadWrite(r.Value)
+		if err != nil {
+			return nil //nolint:nilerr // nobody can say what it comes from
+		}
+		e := f.entries[replay.Place{Topic: w.Cause.Topic, Partition: w.Cause.Partition, Offset: w.Cause.Offset}]
+		if e == nil {
+			return nil
+		}
+		if e.writes == nil {
+			e.writes = map[string]bool{}
+		}
+		e.writes[w.ID] = true
+		return nil
+	})
+}
 
 // writer is the service that writes to CRMs: it makes any number of writes of a record, or none.
 func writer() string {
@@ -17,6 +52,9 @@ func writer() string {
 func (e *Entry) writebackFate(past bool) (fate Fate, delivered int) {
 	times := map[string]int{}
 	last := map[string]Fate{}
+	for id := range e.writes {
+		last[id] = Held
+	}
 	for _, r := range e.Receipts {
 		if r.Service != writer() {
 			continue
@@ -28,10 +66,6 @@ func (e *Entry) writebackFate(past bool) (fate Fate, delivered int) {
 			last[r.WriteID] = Fate(r.Outcome)
 		case "skipped", "refused":
 			last[r.WriteID] = Fate(r.Outcome)
-		default: // it is tried again
-			if last[r.WriteID] == "" {
-				last[r.WriteID] = Held
-			}
 		}
 	}
 	for _, l := range e.Letters {
