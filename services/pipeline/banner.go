@@ -139,7 +139,7 @@ func (l *Pipeline) tell(w io.Writer) {
 		}
 		return what
 	}
-	place("front door", l.places.Door, "POST /v1/events, /v1/commerce, /v1/profiles, /v1/cases, /v1/content, and what tracking clients send")
+	place("front door", l.places.Door, "POST /v1/events, /v1/commerce, /v1/profiles, /v1/cases, /v1/content, /v1/crm/changes, and what tracking clients send")
 	if l.places.Door != "" {
 		place("webhooks", l.places.Door+"/v1/hooks/…", l.hooks())
 	}
@@ -151,6 +151,7 @@ func (l *Pipeline) tell(w io.Writer) {
 	if l.places.Door != "" {
 		place("from Braze", l.places.Door+"/v1/braze/…", "currents, and webhooks/{name}")
 	}
+	place("CRM sandbox", l.places.CRM, "Salesforce, HubSpot and a loyalty programme: what they were told is under /_sandbox/writes, /hubspot/_sandbox/writes, /loyalty/_sandbox/writes")
 	what := "as configured"
 	if l.places.Files != "" {
 		what = "who gets engagement; SINKS_FILE names another file"

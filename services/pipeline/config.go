@@ -15,6 +15,7 @@ import (
 	attributesync "github.com/sluicehq/sluice/services/attribute-sync"
 	brazesender "github.com/sluicehq/sluice/services/braze-sender"
 	contentcacher "github.com/sluicehq/sluice/services/content-cacher"
+	crmwriteback "github.com/sluicehq/sluice/services/crm-writeback"
 	currentsfanout "github.com/sluicehq/sluice/services/currents-fanout"
 )
 
@@ -23,13 +24,14 @@ import (
 type Config struct {
 	daemon.Config `yaml:",inline"`
 
-	Ingest   ingest.Config         `yaml:",inline"`
-	Sync     attributesync.Config  `yaml:",inline"`
-	Sender   brazesender.Config    `yaml:",inline"`
-	Fanout   currentsfanout.Config `yaml:",inline"`
-	Content  contentcacher.Config  `yaml:",inline"`
-	Sandbox  Sandbox               `yaml:"sandbox"`
-	Simulate Simulate              `yaml:"simulate"`
+	Ingest    ingest.Config         `yaml:",inline"`
+	Sync      attributesync.Config  `yaml:",inline"`
+	Sender    brazesender.Config    `yaml:",inline"`
+	Fanout    currentsfanout.Config `yaml:",inline"`
+	Content   contentcacher.Config  `yaml:",inline"`
+	Writeback crmwriteback.Config   `yaml:",inline"`
+	Sandbox   Sandbox               `yaml:"sandbox"`
+	Simulate  Simulate              `yaml:"simulate"`
 
 	// Local says what nobody has configured, and so runs in this process.
 	Local Local `yaml:"-"`
@@ -41,6 +43,7 @@ type Sandbox struct {
 	KafkaAddr    string `yaml:"kafka_addr" env:"EMBEDDED_KAFKA_ADDR" default:":9092" doc:"where the embedded Kafka listens under sluice run when KAFKA_BROKERS is not set, on loopback; port 0 picks a free one and prints it"`
 	RegistryAddr string `yaml:"registry_addr" env:"EMBEDDED_REGISTRY_ADDR" default:":8085" doc:"where the embedded schema registry listens when SCHEMA_REGISTRY_URL is not set, on loopback"`
 	BrazeAddr    string `yaml:"braze_addr" env:"SANDBOX_BRAZE_ADDR" default:":8090" doc:"where the Braze sandbox listens when BRAZE_REST_ENDPOINT and BRAZE_API_KEY are not set, on loopback"`
+	CRMAddr      string `yaml:"crm_addr" env:"SANDBOX_CRM_ADDR" default:":8091" doc:"where the sandbox of three CRMs listens when WRITEBACK_FILE is not set, nor any variable of the file that is built in, on loopback"`
 	DataDir      string `yaml:"data_dir" env:"SLUICE_DATA_DIR" doc:"folder in which the embedded Kafka and registry keep their data; a temporary one that is removed at the end when empty"`
 	// Currents goes to the front door of the same process, as Braze's own goes to it from outside.
 	Currents  bool    `yaml:"currents" env:"SANDBOX_CURRENTS" default:"true" doc:"let the Braze sandbox report through Currents what customers do, and send webhooks"`
@@ -50,7 +53,7 @@ type Sandbox struct {
 // Validate holds the stand-ins to loopback: nobody has to say who they are to talk to them.
 func (s Sandbox) Validate() error {
 	var problems []error
-	for field, addr := range map[string]string{"kafka_addr": s.KafkaAddr, "registry_addr": s.RegistryAddr, "braze_addr": s.BrazeAddr} {
+	for field, addr := range map[string]string{"kafka_addr": s.KafkaAddr, "registry_addr": s.RegistryAddr, "braze_addr": s.BrazeAddr, "crm_addr": s.CRMAddr} {
 		if !isLoopback(onLoopback(addr)) {
 			problems = append(problems, config.Problem{Field: field, Value: addr, Allowed: "a port such as :9092 or a loopback address such as 127.0.0.1:9092"})
 		}
@@ -73,6 +76,7 @@ type Local struct {
 	Kafka    bool
 	Registry bool
 	Braze    bool // the sandbox
+	CRM      bool // likewise
 	Key      bool // the API key that everybody knows
 	Token    bool // likewise the token of Currents
 }
@@ -91,6 +95,7 @@ const (
 	fieldIngest   = "ingest.addr"
 	fieldContent  = "content.addr"
 	fieldOps      = "ops.addr"
+	fieldWrites   = "writeback.file"
 )
 
 // localDefaults take the place of what has no default elsewhere, because it must be configured there.
@@ -120,6 +125,7 @@ func Load(opts config.Options) (Config, *config.Report, error) {
 	c.Local = Local{
 		Kafka: !set[fieldBrokers], Registry: !set[fieldRegistry],
 		Braze: !set[fieldEndpoint] && !set[fieldAPIKey], Key: !set[fieldKeys], Token: !set[fieldTokens],
+		CRM: !set[fieldWrites] && !anyCRM(),
 	}
 	c.settle()
 	c.amend(report)
@@ -144,6 +150,7 @@ func (c *Config) settle() {
 	c.Sandbox.KafkaAddr = onLoopback(c.Sandbox.KafkaAddr)
 	c.Sandbox.RegistryAddr = onLoopback(c.Sandbox.RegistryAddr)
 	c.Sandbox.BrazeAddr = onLoopback(c.Sandbox.BrazeAddr)
+	c.Sandbox.CRMAddr = onLoopback(c.Sandbox.CRMAddr)
 	if c.Local.Kafka {
 		c.useKafka(c.Sandbox.KafkaAddr)
 	}
@@ -179,6 +186,7 @@ func (c *Config) useKafka(addr string) {
 	c.Sender.Kafka.Brokers = []string{addr}
 	c.Fanout.Kafka.Brokers = []string{addr}
 	c.Content.Kafka.Brokers = []string{addr}
+	c.Writeback.Kafka.Brokers = []string{addr}
 }
 
 func (c *Config) useRegistry(url string) {
@@ -187,6 +195,7 @@ func (c *Config) useRegistry(url string) {
 	c.Sender.Registry.URL = url
 	c.Fanout.Registry.URL = url
 	c.Content.Registry.URL = url
+	c.Writeback.Registry.URL = url
 }
 
 func (c *Config) useBraze(url string) { c.Sender.Braze.Endpoint = url }

@@ -29,6 +29,7 @@ import (
 
 	attributesync "github.com/sluicehq/sluice/services/attribute-sync"
 	brazesender "github.com/sluicehq/sluice/services/braze-sender"
+	crmwriteback "github.com/sluicehq/sluice/services/crm-writeback"
 	currentsfanout "github.com/sluicehq/sluice/services/currents-fanout"
 )
 
@@ -169,6 +170,7 @@ func metricsOf(t *testing.T) described {
 	open[attributesync.Config](t, all, environ, attributesync.Open)
 	open[brazesender.Config](t, all, environ, brazesender.Open)
 	open[currentsfanout.Config](t, all, environ, currentsfanout.Open)
+	open[crmwriteback.Config](t, all, environ, crmwriteback.Open)
 	if _, ok := all["sluice_fanout_watch_watching"]; !ok {
 		t.Error("currents-fanout does not watch over Currents")
 	}

@@ -110,9 +110,10 @@ func TestComposeAsksForWhatItCannotInvent(t *testing.T) {
 // What a user may set reaches the service that reads it, and the folder for files is where it is said
 // to be.
 func TestComposePassesOnWhatMayBeSet(t *testing.T) {
-	optional := map[string]string{
-		"SHOPIFY_WEBHOOK_SECRETS": "ingest", "STRIPE_WEBHOOK_SECRETS": "ingest", "ZENDESK_WEBHOOK_SECRETS": "ingest", "SOURCES_FILE": "ingest",
-		"FIELDS_FILE": "attribute-sync", "ROUTES_FILE": "braze-sender", "SINKS_FILE": "currents-fanout", "CONTENT_FILE": "content-cacher", "BRAZE_CURRENTS_TOKENS": "ingest",
+	optional := map[string][]string{
+		"SHOPIFY_WEBHOOK_SECRETS": {"ingest"}, "STRIPE_WEBHOOK_SECRETS": {"ingest"}, "ZENDESK_WEBHOOK_SECRETS": {"ingest"}, "SOURCES_FILE": {"ingest"},
+		"FIELDS_FILE": {"attribute-sync"}, "ROUTES_FILE": {"braze-sender"}, "SINKS_FILE": {"currents-fanout"},
+		"CONTENT_FILE": {"content-cacher", "braze-sender"}, "BRAZE_CURRENTS_TOKENS": {"ingest"},
 	}
 	environment := composeEnvironment()
 	for variable := range optional {
@@ -122,23 +123,27 @@ func TestComposePassesOnWhatMayBeSet(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for variable, name := range optional {
-		s := project.Services[name]
-		if v := s.Environment[variable]; v == nil || *v != environment[variable] {
-			t.Errorf("%s does not get %s", name, variable)
-		}
-		if len(s.Volumes) == 0 || s.Volumes[0].Target != "/etc/sluice" || !s.Volumes[0].ReadOnly {
-			t.Errorf("%s sees the folders %v, want the one for files first, to read", name, s.Volumes)
-		} else if _, err := os.Stat(s.Volumes[0].Source); err != nil {
-			t.Errorf("%s: %v", name, err)
+	for variable, names := range optional {
+		for _, name := range names {
+			s := project.Services[name]
+			if v := s.Environment[variable]; v == nil || *v != environment[variable] {
+				t.Errorf("%s does not get %s", name, variable)
+			}
+			if len(s.Volumes) == 0 || s.Volumes[0].Target != "/etc/sluice" || !s.Volumes[0].ReadOnly {
+				t.Errorf("%s sees the folders %v, want the one for files first, to read", name, s.Volumes)
+			} else if _, err := os.Stat(s.Volumes[0].Source); err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
 		}
 	}
 	if project, err = compose(t, composeEnvironment()); err != nil {
 		t.Fatal(err)
 	}
-	for variable, name := range optional {
-		if v := project.Services[name].Environment[variable]; v == nil || *v != "" {
-			t.Errorf("%s: %s is not empty where nobody has set it", name, variable)
+	for variable, names := range optional {
+		for _, name := range names {
+			if v := project.Services[name].Environment[variable]; v == nil || *v != "" {
+				t.Errorf("%s: %s is not empty where nobody has set it", name, variable)
+			}
 		}
 	}
 }
@@ -175,7 +180,7 @@ func TestComposeKeepsLocalCopiesOnVolumes(t *testing.T) {
 			owner[volumes[0].Source] = s.Name
 		}
 	}
-	for _, name := range []string{"attribute-sync", "braze-sender", "currents-fanout", "content-cacher"} {
+	for _, name := range []string{"attribute-sync", "braze-sender", "currents-fanout", "content-cacher", "crm-writeback"} {
 		if project.Services[name].Environment["STATE_DIR"] == nil {
 			t.Errorf("%s keeps its local copies nowhere", name)
 		}

@@ -25,6 +25,7 @@ require (
 	github.com/sluicehq/sluice/services/attribute-sync v0.0.0
 	github.com/sluicehq/sluice/services/braze-sender v0.0.0
 	github.com/sluicehq/sluice/services/content-cacher v0.0.0
+	github.com/sluicehq/sluice/services/crm-writeback v0.0.0
 	github.com/sluicehq/sluice/services/currents-fanout v0.0.0
 	github.com/sluicehq/sluice/services/ingest v0.0.0
 	github.com/spf13/cobra v1.10.2
@@ -178,6 +179,7 @@ replace (
 	github.com/sluicehq/sluice/services/attribute-sync => ../attribute-sync
 	github.com/sluicehq/sluice/services/braze-sender => ../braze-sender
 	github.com/sluicehq/sluice/services/content-cacher => ../content-cacher
+	github.com/sluicehq/sluice/services/crm-writeback => ../crm-writeback
 	github.com/sluicehq/sluice/services/currents-fanout => ../currents-fanout
 	github.com/sluicehq/sluice/services/ingest => ../ingest
 )

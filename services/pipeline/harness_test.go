@@ -79,7 +79,7 @@ func (s *screen) String() string {
 func load(t *testing.T, environ ...string) pipeline.Config {
 	t.Helper()
 	cfg, _, err := pipeline.Load(config.Options{Environ: append([]string{
-		"INGEST_ADDR=:0", "CONTENT_ADDR=:0", "OPS_ADDR=:0", "SANDBOX_BRAZE_ADDR=:0", "LOG_LEVEL=warn",
+		"INGEST_ADDR=:0", "CONTENT_ADDR=:0", "OPS_ADDR=:0", "SANDBOX_BRAZE_ADDR=:0", "SANDBOX_CRM_ADDR=:0", "LOG_LEVEL=warn",
 		"TOPIC_PREFIX=" + kafkatest.Prefix(t), "KAFKA_PARTITIONS=4", "BRAZE_LINGER=20ms", "INGEST_DRAIN_PAUSE=10ms", "ATTRIBUTE_LINGER=50ms",
 		// What comes back is for tests of its own: it would count among what others count.
 		"SANDBOX_CURRENTS=false",
@@ -139,7 +139,7 @@ func (w testWriter) Write(p []byte) (int, error) {
 }
 
 // patience is how long a test waits for what has to come. Machines may be busy.
-const patience = 2 * time.Minute
+const patience = 15 * time.Second
 
 // await waits until a condition holds.
 func await(t *testing.T, what string, holds func() bool) {

@@ -9,6 +9,7 @@ import (
 	attributesync "github.com/sluicehq/sluice/services/attribute-sync"
 	brazesender "github.com/sluicehq/sluice/services/braze-sender"
 	contentcacher "github.com/sluicehq/sluice/services/content-cacher"
+	crmwriteback "github.com/sluicehq/sluice/services/crm-writeback"
 	currentsfanout "github.com/sluicehq/sluice/services/currents-fanout"
 )
 
@@ -21,10 +22,13 @@ type module struct {
 }
 
 // modules are the services, in the order in which records pass through them. They are opened in this
-// order and stop in it: who writes stops before who reads.
+// order and stop in it: who writes stops before who reads. What the one after ingest writes goes through the rest.
 var modules = []module{
 	{name: ingest.Name, open: func(ctx context.Context, c Config, p *daemon.Process) (daemon.Service, error) {
 		return ingest.Open(ctx, c.Ingest, p)
+	}},
+	{name: crmwriteback.Name, open: func(ctx context.Context, c Config, p *daemon.Process) (daemon.Service, error) {
+		return crmwriteback.Open(ctx, c.Writeback, p)
 	}},
 	{name: attributesync.Name, open: func(ctx context.Context, c Config, p *daemon.Process) (daemon.Service, error) {
 		return attributesync.Open(ctx, c.Sync, p)
@@ -44,8 +48,7 @@ var modules = []module{
 type flow struct {
 	what string
 	way  string
-	// needs are the services without which the flow does not run; none means that this version does
-	// not have all of them.
+	// needs are the services without which the flow does not run.
 	needs []string
 }
 
@@ -74,14 +77,14 @@ var flows = []flow{
 		what: "approved content for Connected Content", way: "ingest > content.items > content-cacher > Connected Content",
 		needs: []string{ingest.Name, contentcacher.Name},
 	},
-	{what: "CRM and loyalty systems, both ways"},
+	{
+		what: "CRM and loyalty systems, both ways", way: "Braze > ingest > crm-writeback > CRM > ingest > crm-writeback > customer.profiles > attribute-sync > Braze",
+		needs: []string{ingest.Name, crmwriteback.Name, attributesync.Name, brazesender.Name},
+	},
 }
 
 // state says in words whether a flow runs in a process that runs the services given.
 func (f flow) state(running func(name string) bool) (state, detail string) {
-	if len(f.needs) == 0 {
-		return "absent", "not in this version"
-	}
 	missing := ""
 	for _, name := range f.needs {
 		if !running(name) {

@@ -4,6 +4,7 @@
 //	config.go     one configuration for all; what nobody has set is local
 //	standins.go   the embedded Kafka and schema registry, and the Braze sandbox
 //	reports.go    what the sandbox reports back to the front door
+//	crmsandbox.go three CRMs to write to, which tell the front door what changes in them
 //	localsinks.go where engagement goes when nobody has said where
 //	modules.go    the services in the order of the flows, and the flows
 //	stages.go     who stops when: those that write before those that read
@@ -25,11 +26,15 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/sluicehq/sluice/pkg/crm/hubspotfake"
+	"github.com/sluicehq/sluice/pkg/crm/loyaltyfake"
+	"github.com/sluicehq/sluice/pkg/crm/salesforcefake"
 	"github.com/sluicehq/sluice/pkg/daemon"
 	"github.com/sluicehq/sluice/services/ingest"
 	"github.com/sluicehq/sluice/services/pipeline/simulate"
 
 	contentcacher "github.com/sluicehq/sluice/services/content-cacher"
+	crmwriteback "github.com/sluicehq/sluice/services/crm-writeback"
 	currentsfanout "github.com/sluicehq/sluice/services/currents-fanout"
 )
 
@@ -62,6 +67,7 @@ type Places struct {
 	Registry string // URL
 	Sandbox  string // URL of the Braze sandbox
 	Braze    string // URL that events are sent to: the sandbox's, or the real endpoint
+	CRM      string // URL of the sandbox of CRMs
 	Sinks    string // file of the sinks
 	Content  string // URL that content is read from
 	Files    string // folder into which engagement is written, where nobody has configured sinks
@@ -78,9 +84,8 @@ func Open(ctx context.Context, c Config, o Options, p *daemon.Process) (*Pipelin
 		o.Terminal = io.Discard
 	}
 	c.PickSeed()
-	sends := slices.ContainsFunc(picked, func(m module) bool { return m.sends })
-	fansOut := slices.ContainsFunc(picked, func(m module) bool { return m.name == currentsfanout.Name })
-	s, err := startStandins(ctx, &c, sends, fansOut, p)
+	picks := picksOf(picked)
+	s, err := startStandins(ctx, &c, picks, p)
 	if err != nil {
 		return nil, err
 	}
@@ -89,11 +94,14 @@ func Open(ctx context.Context, c Config, o Options, p *daemon.Process) (*Pipelin
 		Kafka: c.Sender.Kafka.Brokers[0], Registry: c.Sender.Registry.URL,
 		Sandbox: s.brazeURL, Ops: "http://" + reachable(p.OpsAddr()),
 	}
-	if sends {
+	if picks.sends {
 		l.places.Braze = c.Sender.Braze.Endpoint
 	}
-	if fansOut {
+	if picks.fansOut {
 		l.places.Sinks = c.Fanout.Fanout.SinksFile
+	}
+	if s.crm != nil {
+		l.places.CRM = s.crm.url
 	}
 	if s.sinks != nil {
 		l.places.Files = s.sinks.folder
@@ -102,6 +110,19 @@ func Open(ctx context.Context, c Config, o Options, p *daemon.Process) (*Pipelin
 		return nil, errors.Join(err, s.Close())
 	}
 	return l, nil
+}
+
+// picks are what services that were picked need beside them.
+type picks struct{ sends, fansOut, writesBack bool }
+
+func picksOf(picked []module) picks {
+	has := func(name string) bool {
+		return slices.ContainsFunc(picked, func(m module) bool { return m.name == name })
+	}
+	return picks{
+		sends:   slices.ContainsFunc(picked, func(m module) bool { return m.sends }),
+		fansOut: has(currentsfanout.Name), writesBack: has(crmwriteback.Name),
+	}
 }
 
 // addresses are the variables that say where a service listens.
@@ -128,6 +149,9 @@ func (l *Pipeline) open(ctx context.Context, picked []module, p *daemon.Process)
 		upstream = l.stage(service, upstream)
 		l.group.Add(part, upstream)
 	}
+	if err := l.openCRM(p); err != nil {
+		return err
+	}
 	if l.options.Simulate {
 		if l.places.Door == "" {
 			return errors.New("simulating customers: they need the front door, which is not among the targets")
@@ -136,6 +160,21 @@ func (l *Pipeline) open(ctx context.Context, picked []module, p *daemon.Process)
 	}
 	if l.standins.sandbox != nil && l.places.Door != "" && l.config.Sandbox.Currents && l.config.currentsToken() != "" {
 		l.visit(p.Named("sandbox"), &reports{pipeline: l})
+	}
+	return nil
+}
+
+// openCRM lets the sandbox of CRMs answer, now that the front door's address is known to it.
+func (l *Pipeline) openCRM(p *daemon.Process) error {
+	s := l.standins.crm
+	if s == nil {
+		return nil
+	}
+	if err := s.serve(l.places.Door, l.config.DoorKey()); err != nil {
+		return err
+	}
+	if l.places.Door != "" {
+		l.visit(p.Named("crm-sandbox"), s)
 	}
 	return nil
 }
@@ -156,6 +195,14 @@ func (l *Pipeline) stage(service daemon.Service, upstream *stage) *stage {
 	}
 	l.stages = append(l.stages, s)
 	return s
+}
+
+// CRM is the sandbox of CRMs, for tests: an org of Salesforce, a portal of HubSpot and a loyalty programme; nil without one.
+func (l *Pipeline) CRM() (*salesforcefake.Sandbox, *hubspotfake.Sandbox, *loyaltyfake.Sandbox) {
+	if s := l.standins.crm; s != nil {
+		return s.org, s.hubspot, s.loyalty
+	}
+	return nil, nil, nil
 }
 
 // Places is where everything is.

@@ -457,7 +457,7 @@ func TestAnAddressThatIsTakenIsNamed(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = taken.Close() })
-	for _, variable := range []string{"EMBEDDED_KAFKA_ADDR", "EMBEDDED_REGISTRY_ADDR", "SANDBOX_BRAZE_ADDR", "INGEST_ADDR", "CONTENT_ADDR"} {
+	for _, variable := range []string{"EMBEDDED_KAFKA_ADDR", "EMBEDDED_REGISTRY_ADDR", "SANDBOX_BRAZE_ADDR", "SANDBOX_CRM_ADDR", "INGEST_ADDR", "CONTENT_ADDR"} {
 		t.Run(variable, func(t *testing.T) {
 			t.Parallel()
 			cfg := load(t, "EMBEDDED_KAFKA_ADDR=:0", "EMBEDDED_REGISTRY_ADDR=:0", variable+"="+taken.Addr().String())

@@ -12,6 +12,7 @@ import (
 
 	attributesync "github.com/sluicehq/sluice/services/attribute-sync"
 	brazesender "github.com/sluicehq/sluice/services/braze-sender"
+	crmwriteback "github.com/sluicehq/sluice/services/crm-writeback"
 	currentsfanout "github.com/sluicehq/sluice/services/currents-fanout"
 )
 
@@ -45,12 +46,16 @@ type Law struct {
 	Polls    int // and what systems said that were asked
 	Currents int // and what Braze has reported
 	Actions  int // and the webhooks that it has sent
+	CRM      int // and what came in by POST /v1/crm/changes
 	// Sync are the books of attribute-sync, which counts what is committed: Held, receipts among it that it
 	// learns from, comes on top of Accepted. What it has delivered the sender gets, in as many records or fewer.
 	Sync Books
 	// Sinks are the books of currents-fanout: each record counts once for every sink.
 	Sinks Books
-	Books // of the sender
+	// Planned are the books of what crm-writeback plans, and Writes those of the rows that come of it, one for each row and
+	// target, those for Braze among them.
+	Planned, Writes Books
+	Books           // of the sender
 }
 
 // law reads the counters.
@@ -65,8 +70,11 @@ func (c counters) law() Law {
 		Polls:    door["sluice_ingest_accepted_total polls"],
 		Currents: door["sluice_ingest_accepted_total currents"],
 		Actions:  door["sluice_ingest_accepted_total actions"],
+		CRM:      door["sluice_ingest_accepted_total crm"],
 		Sync:     c.syncs(),
 		Sinks:    c.sinks(),
+		Planned:  c.plans(),
+		Writes:   c.writes(),
 		Books:    c.sends(),
 	}
 }
@@ -110,6 +118,29 @@ func (c counters) sinks() Books {
 	return b
 }
 
+// plans are the books of crm-writeback's first stage, which counts what is committed: Held comes on top of Accepted.
+func (c counters) plans() Books {
+	sums := c.sums(crmwriteback.Name)
+	settled := func(outcome string) int { return sums["sluice_writeback_plan_settled_total "+outcome] }
+	return Books{
+		Accepted:  sums["sluice_writeback_plan_accepted_total"],
+		Delivered: settled("delivered"), Skipped: settled("skipped"), Refused: settled("refused"),
+		Held: sums["sluice_writeback_plan_held"],
+	}
+}
+
+// writes are the books of its second stage.
+func (c counters) writes() Books {
+	sums := c.sums(crmwriteback.Name)
+	settled := func(outcome string) int { return sums["sluice_writeback_records_total "+outcome] }
+	b := Books{
+		Accepted:  sums["sluice_writeback_accepted_total"] - sums["sluice_writeback_returned_total"],
+		Delivered: settled("delivered"), Skipped: settled("skipped"), Refused: settled("refused"),
+	}
+	b.Held = max(0, b.Accepted-b.Delivered-b.Skipped-b.Refused)
+	return b
+}
+
 // sums adds up a service's counters and gauges by name, and by name and outcome or route where they have one.
 func (c counters) sums(service string) map[string]int {
 	sums := map[string]int{}
@@ -146,7 +177,7 @@ func (l Law) String() string {
 	for _, way := range []struct {
 		name  string
 		items int
-	}{{"commerce", l.Commerce}, {"profiles", l.Profiles}, {"cases", l.Cases}, {"webhooks", l.Hooks}, {"polls", l.Polls}, {"Currents", l.Currents}, {"actions", l.Actions}} {
+	}{{"commerce", l.Commerce}, {"profiles", l.Profiles}, {"cases", l.Cases}, {"webhooks", l.Hooks}, {"polls", l.Polls}, {"Currents", l.Currents}, {"actions", l.Actions}, {"CRM", l.CRM}} {
 		if way.items > 0 {
 			fmt.Fprintf(&b, "%s%s %d", sign, way.name, way.items)
 			sign = ", "
@@ -161,6 +192,9 @@ func (l Law) String() string {
 	fmt.Fprintf(&b, "   to Braze: %s", l.Books)
 	if s := l.Sinks; s.Accepted > 0 {
 		fmt.Fprintf(&b, "   to sinks: %s", s)
+	}
+	if w := l.Writes; w.Accepted > 0 {
+		fmt.Fprintf(&b, "   to CRMs and back: %s", w)
 	}
 	return b.String()
 }

@@ -79,7 +79,7 @@ func (l *Pipeline) settled(ctx context.Context) {
 			return
 		case now := <-tick.C:
 			law := l.counters.law()
-			if law != last || law.Held > 0 || law.Sync.Held > 0 || law.Sinks.Held > 0 {
+			if law != last || law.Held > 0 || law.Sync.Held > 0 || law.Sinks.Held > 0 || law.Planned.Held > 0 || law.Writes.Held > 0 {
 				last, since = law, now
 			}
 			if now.Sub(since) >= quietFor {

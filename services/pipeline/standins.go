@@ -24,18 +24,26 @@ type standins struct {
 	sandbox  *brazefake.Sandbox
 	braze    *http.Server
 	brazeURL string      // of the sandbox; empty without one
+	crm      *crmSandbox // nil where somebody has configured others, or nobody writes back
 	sinks    *localSinks // nil where somebody has configured others, or nobody fans out
 	served   chan struct{}
 }
 
 // startStandins starts what is not configured, and points the configuration at it.
-func startStandins(ctx context.Context, c *Config, sends, fansOut bool, p *daemon.Process) (*standins, error) {
+func startStandins(ctx context.Context, c *Config, picked picks, p *daemon.Process) (*standins, error) {
 	s := &standins{}
 	complain := func(line string) { p.Log.Warn().Msg(line) }
-	if err := s.start(ctx, c, sends, complain); err != nil {
+	if err := s.start(ctx, c, picked.sends, complain); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
-	if fansOut && c.Fanout.Fanout.SinksFile == "" {
+	if picked.writesBack && c.Local.CRM {
+		var err error
+		if s.crm, err = openCRM(ctx, c.Sandbox.CRMAddr); err != nil {
+			return nil, errors.Join(Taken(err, "SANDBOX_CRM_ADDR"), s.Close())
+		}
+		c.useCRM(s.crm.url)
+	}
+	if picked.fansOut && c.Fanout.Fanout.SinksFile == "" {
 		var err error
 		if s.sinks, err = writeLocalSinks(c.Sandbox.DataDir, s.brazeURL); err != nil {
 			return nil, errors.Join(err, s.Close())
@@ -128,7 +136,7 @@ func (s *standins) Close() error {
 	if s.kafka != nil {
 		errs = append(errs, s.kafka.Close())
 	}
-	errs = append(errs, s.sinks.Close())
+	errs = append(errs, s.crm.Close(), s.sinks.Close())
 	return errors.Join(errs...)
 }
 

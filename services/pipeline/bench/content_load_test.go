@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -249,6 +250,41 @@ func (p *server) load(b *testing.B, requests, code int, request func(p *server, 
 	}
 	clients.Wait()
 	return Result{Events: requests, Usage: Usage{Wall: time.Since(start), CPU: p.cpu() - from}}
+}
+
+// pace asks at a steady rate over so many connections, and returns how long each answer took.
+func (p *server) pace(b *testing.B, connections int, rate float64, length time.Duration, request func(p *server, i int) string) []time.Duration {
+	b.Helper()
+	texts := make([][]byte, 1000)
+	for i := range texts {
+		texts[i] = []byte(request(p, i))
+	}
+	gap := time.Duration(float64(time.Second) * float64(connections) / rate)
+	took := make([][]time.Duration, connections)
+	start := time.Now().Add(200 * time.Millisecond) // when all are connected
+	var clients sync.WaitGroup
+	for n := range connections {
+		clients.Go(func() {
+			next, asked := start.Add(gap*time.Duration(n)/time.Duration(connections)), time.Time{}
+			err := askAll(p.addr, http.StatusOK, func() []byte {
+				if !asked.IsZero() {
+					took[n] = append(took[n], time.Since(asked))
+				}
+				if next.Sub(start) >= length {
+					return nil
+				}
+				<-time.After(time.Until(next))
+				next = next.Add(gap)
+				asked = time.Now()
+				return texts[(n+len(took[n])*connections)%len(texts)]
+			})
+			if err != nil {
+				b.Errorf("%s: %v", p.name, err)
+			}
+		})
+	}
+	clients.Wait()
+	return slices.Concat(took...)
 }
 
 // askAll asks over one connection until there is nothing more to ask. Answers are picked apart by hand: the

@@ -116,16 +116,21 @@ func runContentFill() error {
 				return 0, fmt.Errorf("ended before it was ready: %w", err)
 			}
 		}
-		return itemsOf(metrics)
+		return gaugeOf(metrics, "sluice_content_items")
 	})
 	if err != nil {
 		return err
 	}
-	runtime.GC()
-	debug.FreeOSMemory()
-	var m runtime.MemStats
-	runtime.ReadMemStats(&m)
-	f.Heap, f.Resident = int64(m.HeapAlloc), residentOf()
+	f.HeapReady = heapNow()
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for copying := 1; copying > 0; { // what is left to be done in the background
+		<-tick.C
+		if copying, err = gaugeOf(metrics, "sluice_content_copying"); err != nil {
+			return err
+		}
+	}
+	f.Heap, f.Resident = heapNow(), residentOf()
 	runtime.KeepAlive(service)
 	cancel()
 	if err := <-ended; err != nil {
@@ -134,18 +139,27 @@ func runContentFill() error {
 	return json.NewEncoder(os.Stdout).Encode(f)
 }
 
-// itemsOf is how many items the service says it holds.
-func itemsOf(metrics *prometheus.Registry) (int, error) {
+// heapNow is how many bytes live on the heap.
+func heapNow() int64 {
+	runtime.GC()
+	debug.FreeOSMemory()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc)
+}
+
+// gaugeOf is what the service says of itself.
+func gaugeOf(metrics *prometheus.Registry, name string) (int, error) {
 	families, err := metrics.Gather()
 	if err != nil {
 		return 0, err
 	}
 	for _, f := range families {
-		if f.GetName() == "sluice_content_items" {
+		if f.GetName() == name {
 			return int(f.GetMetric()[0].GetGauge().GetValue()), nil
 		}
 	}
-	return 0, errors.New("the service does not say how many items it holds")
+	return 0, errors.New("the service does not say " + name)
 }
 
 // residentOf is how much of this process is in memory now.

@@ -5,8 +5,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 // BenchmarkContentGet asks content-cacher for items of two kilobytes, as they are and with the tag of what is
@@ -56,6 +58,41 @@ func BenchmarkContentGet(b *testing.B) {
 	}
 }
 
+// BenchmarkContentLatency asks over 2,000 connections, at half of the rate that content-cacher has when it is asked
+// as fast as it can answer, how long an answer takes, and a bare handler at the same rate: what both have in
+// common is the machine's, on which those who ask have to run too.
+func BenchmarkContentLatency(b *testing.B) {
+	s := newStage(b)
+	prefix := "bench-" + strings.ToLower(rand.Text()[:8]) + "."
+	shape := contentload{items: intEnv("BENCH_CONTENT_KEPT", 50_000), bytes: 2000}
+	s.fillContent(b, prefix, shape)
+	ours := s.startServer(b, "content", prefix, "STATE_DIR="+b.TempDir())
+	ours.untilReady()
+	bare := s.startServer(b, "content-bare", prefix, "BENCH_BODY="+ours.ask(getOf(shape.id(0))).body)
+	request := func(_ *server, i int) string { return getOf(shape.id(i * 41 % shape.items)) }
+	for b.Loop() {
+		most := ours.load(b, intEnv("BENCH_CONTENT_REQUESTS", 60_000), 200, request).PerSecond()
+		b.ReportMetric(most, "most-requests/s")
+		took := make([][]time.Duration, 2)
+		for range intEnv("BENCH_CONTENT_ROUNDS", 5) {
+			for i, p := range []*server{ours, bare} {
+				took[i] = append(took[i], p.pace(b, 2000, most/2, 2*time.Second, request)...)
+			}
+		}
+		for i, name := range []string{"", "bare-"} {
+			slices.Sort(took[i])
+			b.ReportMetric(float64(len(took[i])), name+"answers")
+			for _, q := range []struct {
+				name string
+				part int // of a thousand
+			}{{"p50", 500}, {"p99", 990}, {"p99.9", 999}} {
+				b.ReportMetric(float64(took[i][len(took[i])*q.part/1000].Microseconds())/1000, name+q.name+"-ms")
+			}
+		}
+		b.ReportMetric(0, "ns/op")
+	}
+}
+
 // BenchmarkContentLoad lets content-cacher come up with an empty disk and read every item there is, beside a
 // reader that only reads them. BENCH_CONTENT_ITEMS=1000000 asks for a million.
 func BenchmarkContentLoad(b *testing.B) {
@@ -81,8 +118,8 @@ func BenchmarkContentLoad(b *testing.B) {
 	}
 }
 
-// BenchmarkContentMemory counts what an item takes: what lives on the heap once everything is loaded, less
-// what lives there without items.
+// BenchmarkContentMemory counts what an item takes: what lives on the heap once everything is loaded and
+// prepared, and when the service is just ready, less what lives there without items.
 func BenchmarkContentMemory(b *testing.B) {
 	for _, bytes := range []int{200, 500, 2000} {
 		b.Run(fmt.Sprintf("bytes=%d", bytes), func(b *testing.B) {
@@ -97,6 +134,7 @@ func BenchmarkContentMemory(b *testing.B) {
 				full := s.start(b, "content-fill", prefix, "STATE_DIR="+b.TempDir())
 				perItem := float64(full.Heap-empty.Heap) / float64(shape.items)
 				b.ReportMetric(perItem, "B/item")
+				b.ReportMetric(float64(full.HeapReady-empty.Heap)/float64(shape.items), "B/item-when-ready")
 				b.ReportMetric(100*perItem/float64(2*shape.recordBytes()+300), "%-of-allowed")
 				b.ReportMetric(float64(full.Resident)/float64(shape.items), "resident-B/item")
 				b.ReportMetric(0, "ns/op")
@@ -107,9 +145,10 @@ func BenchmarkContentMemory(b *testing.B) {
 
 // filled is what content-fill says at its end.
 type filled struct {
-	Loop     Result
-	Heap     int64 // bytes that live on it
-	Resident int64 // of the whole process
+	Loop      Result
+	Heap      int64 // bytes that live on it
+	HeapReady int64 // when it was just ready
+	Resident  int64 // of the whole process
 }
 
 // start lets content-fill load everything there is.

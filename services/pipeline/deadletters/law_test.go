@@ -30,7 +30,7 @@ import (
 func run(t *testing.T) (*pipeline.Pipeline, *replay.Cluster, deadletters.Marker) {
 	t.Helper()
 	cfg, _, err := pipeline.Load(config.Options{Environ: []string{
-		"EMBEDDED_KAFKA_ADDR=:0", "EMBEDDED_REGISTRY_ADDR=:0", "SANDBOX_BRAZE_ADDR=:0", "INGEST_ADDR=:0", "CONTENT_ADDR=:0", "OPS_ADDR=:0",
+		"EMBEDDED_KAFKA_ADDR=:0", "EMBEDDED_REGISTRY_ADDR=:0", "SANDBOX_BRAZE_ADDR=:0", "SANDBOX_CRM_ADDR=:0", "INGEST_ADDR=:0", "CONTENT_ADDR=:0", "OPS_ADDR=:0",
 		"LOG_LEVEL=error", "BRAZE_LINGER=20ms", "BRAZE_COMMIT_EVERY=10ms", "INGEST_DRAIN_PAUSE=10ms", "KAFKA_PARTITIONS=4", "TOPIC_PREFIX=eu.",
 	}})
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/sluicehq/sluice/pkg/stream"
@@ -26,7 +27,7 @@ type Plan struct {
 	Group   string          `json:"group"` // on the cluster
 	Records int64           `json:"records"`
 	Parts   []Move          `json:"partitions"`
-	Pause   *Pause          `json:"paused,omitempty"` // as it was found
+	Pause   *Pause          `json:"paused,omitempty"` // as it was found; Do looks again
 	Wait    time.Duration   `json:"-"`                // for the group to be empty; 2 minutes when 0
 	Tell    func(step Step) `json:"-"`                // of each step; nil for nobody
 
@@ -111,28 +112,37 @@ func (p *Plan) add(ctx context.Context, topic string, committed map[string]map[i
 	return nil
 }
 
-// Ours reports whether the pause that was found is that of a replay which did not come to its end.
+// Ours reports whether the pause that was found is that of a replay which the same person began and which did not come to
+// its end.
 func (p *Plan) Ours() bool {
-	return p.Pause != nil && len(p.Pause.Why) >= len(replaying) && p.Pause.Why[:len(replaying)] == replaying
+	return p.Pause != nil && replays(*p.Pause) && p.Pause.By == p.Order.By
 }
 
-// Do pauses the sink, waits until nobody works for it, sets it back, and lets it go on. A sink that somebody
-// else had paused stays so. Interrupted, it leaves the sink paused, and a second Do takes it up: offsets that
-// were moved are where they ought to be, and the pause is known for its own.
+// replays reports whether a pause was made by a replay.
+func replays(s Pause) bool { return s.Paused && strings.HasPrefix(s.Why, replaying) }
+
+// Do pauses the sink, waits until nobody works for it, sets it back, and lets it go on. A sink that somebody else has
+// paused, before or meanwhile, stays so; one that somebody else is setting back is left alone. Interrupted, it leaves
+// the sink paused, and a second Do takes it up: offsets that were moved are where they ought to be, and the pause is
+// known for its own.
 func (p *Plan) Do(ctx context.Context) error {
 	c, name := p.cluster, p.Sink
-	if p.Pause == nil {
-		p.tell("pausing %s", name)
-		why := replaying + ": it is being set back, and goes on by itself"
-		if err := Say(ctx, c, name, Pause{Paused: true, Since: time.Now().UTC(), By: p.Order.By, Why: why}); err != nil {
-			return err
-		}
+	if err := p.pause(ctx); err != nil {
+		return err
 	}
 	if err := p.move(ctx); err != nil {
 		return fmt.Errorf("%w\nThe sink %s is paused. Give the same command again to go on, or sluice sinks resume %s to leave it as it is", err, name, name)
 	}
-	if p.Pause != nil && !p.Ours() {
-		p.tell("%s stays paused, as %s has left it; sluice sinks resume %s lets it go on", name, p.Pause.By, name)
+	said, err := Pauses(ctx, c)
+	if err != nil {
+		return fmt.Errorf("%w\nThe sink %s is set back and paused: sluice sinks resume %s lets it go on", err, name, name)
+	}
+	switch now := said[name]; {
+	case !now.Paused:
+		p.tell("%s goes on: %s has let it", name, now.By)
+		return nil
+	case !replays(now) || now.By != p.Order.By:
+		p.tell("%s stays paused, as %s has left it; sluice sinks resume %s lets it go on", name, now.By, name)
 		return nil
 	}
 	if err := Say(ctx, c, name, Pause{Since: time.Now().UTC(), By: p.Order.By, Why: replaying + ": done"}); err != nil {
@@ -140,6 +150,29 @@ func (p *Plan) Do(ctx context.Context) error {
 	}
 	p.tell("%s goes on", name)
 	return nil
+}
+
+// pause has the sink paused, unless somebody has done so since the plan was made: what a colleague says is not to be
+// overwritten, for nobody would know afterwards that the sink was to stand still.
+func (p *Plan) pause(ctx context.Context) error {
+	said, err := Pauses(ctx, p.cluster)
+	if err != nil {
+		return err
+	}
+	p.Pause = nil
+	if now := said[p.Sink]; now.Paused {
+		p.Pause = &now
+	}
+	switch {
+	case p.Pause == nil:
+	case replays(*p.Pause) && !p.Ours():
+		return fmt.Errorf("%s is being set back by %s, or was when that was interrupted: sluice sinks resume %s ends that", p.Sink, p.Pause.By, p.Sink)
+	default:
+		return nil
+	}
+	p.tell("pausing %s", p.Sink)
+	why := replaying + ": it is being set back, and goes on by itself"
+	return Say(ctx, p.cluster, p.Sink, Pause{Paused: true, Since: time.Now().UTC(), By: p.Order.By, Why: why})
 }
 
 // move sets the group back once it is empty: Kafka lets nobody do that before.

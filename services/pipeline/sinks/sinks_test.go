@@ -192,6 +192,81 @@ func TestASinkThatSomebodyPausedStaysSoAfterAReplay(t *testing.T) {
 	}
 }
 
+// TestAPauseThatComesAfterThePlanIsNotOverwritten: between the plan and the order to go on a person has thought about it, and so
+// may have another.
+func TestAPauseThatComesAfterThePlanIsNotOverwritten(t *testing.T) {
+	t.Parallel()
+	mara := sinks.Pause{Paused: true, Since: time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC), By: "mara", Why: "moving house"}
+	order := sinks.Order{Sink: warehouse, From: replay.Edge{ByOffset: true}, By: "ada"}
+	paused := func(t *testing.T, c *replaytest.Cluster) sinks.Pause {
+		t.Helper()
+		said, err := sinks.Pauses(t.Context(), c.Cluster)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return said["warehouse"]
+	}
+	t.Run("before anything is done", func(t *testing.T) {
+		t.Parallel()
+		c := filled(t, 4)
+		commit(t, c, warehouse, 4)
+		p, err := sinks.Make(t.Context(), c.Cluster, order)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := sinks.Say(t.Context(), c.Cluster, "warehouse", mara); err != nil {
+			t.Fatal(err)
+		}
+		if err := p.Do(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(mara, paused(t, c)); diff != "" || committed(t, c, warehouse) != 0 {
+			t.Errorf("at %d the pause is (-want +got):\n%s", committed(t, c, warehouse), diff)
+		}
+	})
+	t.Run("while it is being set back", func(t *testing.T) {
+		t.Parallel()
+		c := filled(t, 4)
+		commit(t, c, warehouse, 4)
+		p, err := sinks.Make(t.Context(), c.Cluster, order)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.Tell = func(s sinks.Step) {
+			if strings.HasPrefix(string(s), "setting ") {
+				if err := sinks.Say(t.Context(), c.Cluster, "warehouse", mara); err != nil {
+					t.Error(err)
+				}
+			}
+		}
+		if err := p.Do(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(mara, paused(t, c)); diff != "" {
+			t.Errorf("the pause (-want +got):\n%s", diff)
+		}
+	})
+	t.Run("by another replay", func(t *testing.T) {
+		t.Parallel()
+		c := filled(t, 4)
+		commit(t, c, warehouse, 4)
+		p, err := sinks.Make(t.Context(), c.Cluster, order)
+		if err != nil {
+			t.Fatal(err)
+		}
+		theirs := sinks.Pause{Paused: true, Since: mara.Since, By: "mara", Why: "sluice replay: it is being set back, and goes on by itself"}
+		if err := sinks.Say(t.Context(), c.Cluster, "warehouse", theirs); err != nil {
+			t.Fatal(err)
+		}
+		if err := p.Do(t.Context()); err == nil || !strings.Contains(err.Error(), "is being set back by mara") {
+			t.Errorf("the error is %v", err)
+		}
+		if diff := cmp.Diff(theirs, paused(t, c)); diff != "" || committed(t, c, warehouse) != 4 {
+			t.Errorf("at %d the pause is (-want +got):\n%s", committed(t, c, warehouse), diff)
+		}
+	})
+}
+
 func TestARangeThatASinkHasNotComePastMovesNothing(t *testing.T) {
 	t.Parallel()
 	c := filled(t, 4)

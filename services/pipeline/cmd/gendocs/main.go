@@ -20,6 +20,7 @@ import (
 	attributesync "github.com/sluicehq/sluice/services/attribute-sync"
 	brazesender "github.com/sluicehq/sluice/services/braze-sender"
 	contentcacher "github.com/sluicehq/sluice/services/content-cacher"
+	crmwriteback "github.com/sluicehq/sluice/services/crm-writeback"
 	currentsfanout "github.com/sluicehq/sluice/services/currents-fanout"
 )
 
@@ -55,6 +56,7 @@ func pages() []page {
 		{"services/attribute-sync/README.md", config.MarkdownTable[attributesync.Config]()},
 		{"services/braze-sender/README.md", config.MarkdownTable[brazesender.Config]()},
 		{"services/content-cacher/README.md", config.MarkdownTable[contentcacher.Config]()},
+		{"services/crm-writeback/README.md", config.MarkdownTable[crmwriteback.Config]()},
 		{"services/currents-fanout/README.md", config.MarkdownTable[currentsfanout.Config]()},
 		{"services/ingest/README.md", config.MarkdownTable[ingest.Config]()},
 		{"services/pipeline/README.md", config.MarkdownTable[pipeline.Config]()},

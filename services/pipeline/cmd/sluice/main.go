@@ -88,7 +88,7 @@ func (a *app) root() *cobra.Command {
 		a.runCommand(), a.simulateCommand(), a.probeCommand(), a.tapCommand(),
 		a.traceCommand(), a.whyMutedCommand(), a.deadlettersCommand(), a.replayCommand(),
 		a.sinksCommand(), a.currentsCommand(), a.backfillCommand(), a.contentCommand(),
-		a.routesCommand(), a.fieldsCommand(), a.sourcesCommand(), a.schemasCommand(), a.topicsCommand(), a.configCommand(), a.versionCommand(),
+		a.routesCommand(), a.fieldsCommand(), a.writebackCommand(), a.sourcesCommand(), a.schemasCommand(), a.topicsCommand(), a.configCommand(), a.versionCommand(),
 	)
 	return root
 }

@@ -70,7 +70,7 @@ func besidePipeline(env *testscript.Env) error {
 // startPipeline runs a pipeline until what is deferred is done.
 func startPipeline(later func(func()), failed func(error)) (*pipeline.Pipeline, error) {
 	cfg, _, err := pipeline.Load(config.Options{Environ: []string{
-		"EMBEDDED_KAFKA_ADDR=:0", "EMBEDDED_REGISTRY_ADDR=:0", "SANDBOX_BRAZE_ADDR=:0", "INGEST_ADDR=:0", "CONTENT_ADDR=:0", "OPS_ADDR=:0",
+		"EMBEDDED_KAFKA_ADDR=:0", "EMBEDDED_REGISTRY_ADDR=:0", "SANDBOX_BRAZE_ADDR=:0", "SANDBOX_CRM_ADDR=:0", "INGEST_ADDR=:0", "CONTENT_ADDR=:0", "OPS_ADDR=:0",
 		"LOG_LEVEL=error", "BRAZE_LINGER=20ms", "BRAZE_COMMIT_EVERY=10ms", "INGEST_DRAIN_PAUSE=10ms",
 		"ATTRIBUTE_LINGER=50ms", "SANDBOX_CURRENTS=false", // what comes back would count among what scripts count
 	}})
@@ -350,7 +350,7 @@ func launch(t *testing.T, args ...string) *sluice {
 	s := &sluice{t: t, cmd: exec.CommandContext(t.Context(), os.Args[0], args...)} //nolint:gosec // this very test
 	s.cmd.Env = []string{
 		beSluice + "=1", "PATH=" + os.Getenv("PATH"), "TMPDIR=" + t.TempDir(), "LOG_LEVEL=warn",
-		"EMBEDDED_KAFKA_ADDR=:0", "EMBEDDED_REGISTRY_ADDR=:0", "SANDBOX_BRAZE_ADDR=:0", "INGEST_ADDR=:0", "CONTENT_ADDR=:0", "OPS_ADDR=:0", "SIMULATE_SEED=7",
+		"EMBEDDED_KAFKA_ADDR=:0", "EMBEDDED_REGISTRY_ADDR=:0", "SANDBOX_BRAZE_ADDR=:0", "SANDBOX_CRM_ADDR=:0", "INGEST_ADDR=:0", "CONTENT_ADDR=:0", "OPS_ADDR=:0", "SIMULATE_SEED=7",
 	}
 	stderr, err := s.cmd.StderrPipe()
 	if err != nil {
