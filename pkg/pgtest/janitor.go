@@ -11,17 +11,29 @@ import (
 // remove the folder.
 //
 // SIGQUIT, the immediate shutdown, is the quickest that still gives back the server's shared memory.
+//
+// The file that names the process may be a dead server's, and the number another process's by now: only one that was
+// started with this folder is ended.
 const janitorScript = `
+dir=$1
 cat >/dev/null
-pid=$(head -n 1 "$1/data/postmaster.pid" 2>/dev/null)
-if [ -n "$pid" ]; then
+pid=$(head -n 1 "$dir/data/postmaster.pid" 2>/dev/null)
+runs() {
+  [ -n "$pid" ] || return 1
+  if [ -r "/proc/$pid/cmdline" ]; then
+    tr '\000' ' ' <"/proc/$pid/cmdline" 2>/dev/null
+  else
+    ps -o args= -p "$pid" 2>/dev/null
+  fi | grep -qF -e "-D $dir/data "
+}
+if runs; then
   kill -QUIT "$pid" 2>/dev/null
   tries=50
-  while [ $tries -gt 0 ] && kill -0 "$pid" 2>/dev/null; do sleep 0.1; tries=$((tries - 1)); done
-  kill -KILL "$pid" 2>/dev/null
+  while [ $tries -gt 0 ] && runs; do sleep 0.1; tries=$((tries - 1)); done
+  runs && kill -KILL "$pid" 2>/dev/null
 fi
 tries=50
-while [ $tries -gt 0 ] && ! rm -rf "$1" 2>/dev/null; do sleep 0.1; tries=$((tries - 1)); done
+while [ $tries -gt 0 ] && ! rm -rf "$dir" 2>/dev/null; do sleep 0.1; tries=$((tries - 1)); done
 `
 
 type janitor struct {

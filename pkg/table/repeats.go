@@ -18,12 +18,18 @@ type RepeatsOptions struct {
 	Topic  string        // on the cluster
 	Window time.Duration // a record repeats an earlier one that is at most so much older; a minute at least
 	// Key finds the key of a record; ok is false where there is none, and the record repeats nothing then. What it
-	// returns may be part of the record. An error says that it cannot be told now: it is asked again.
+	// returns may be part of the record. An error says that it cannot be told now: it is asked again. Several goroutines
+	// ask at the same time, some of them with a context that has ended: they cannot wait.
 	Key func(ctx context.Context, r *stream.Record) (key []byte, ok bool, err error)
 	// MemoryBytes bounds what is kept in memory to know at once that a key is new: two bytes or a little more
 	// for one. 64 MiB when 0. Beyond it new keys cost reads from the disk.
 	MemoryBytes int64
-	Log         zerolog.Logger
+	// Offered says that everybody who holds a partition offers all that he reads of it (Offer). Nothing is read then but what
+	// somebody has come to before it could be entered.
+	Offered bool
+	// Share is what MemoryBytes would be where several Repeats have it together; nil for an own one.
+	Share *RepeatsMemory
+	Log   zerolog.Logger
 }
 
 // Repeats tells which records of a topic repeat an earlier one: those before which, in the same partition and at most
@@ -33,7 +39,8 @@ type RepeatsOptions struct {
 // reading it for the second time, does not matter: so it serves many consumer groups at once, and a group
 // whose offsets were moved back is told the same again.
 //
-// It reads the partitions that somebody holds, once for all of them, ahead of or behind those who ask. Of
+// It reads the partitions that somebody holds, once for all of them, ahead of or behind those who ask, and does not even
+// that while one of them gives it what he has read himself (Offer). Of
 // each key it keeps the time at which it came last, in buckets of a third of the window as a View does; of each
 // offset one bit. Both are in the Store, so that the next start reads the rest of the topic only. The first
 // start reads the window before the day that has just passed, or everything there is where somebody is
@@ -45,7 +52,7 @@ type Repeats struct {
 	log    *stream.Changelog
 	bucket time.Duration
 	seed   maphash.Seed
-	budget budget
+	budget *budget
 
 	ctx    context.Context // until Close
 	cancel context.CancelFunc
@@ -74,16 +81,19 @@ type repeatsPart struct {
 	bits    bitmap
 
 	// Of Repeats.mu.
-	held  int       // by how many
-	left  time.Time // since when by nobody
-	need  int64     // the least offset that was asked for
-	ready bool      // it is being read
+	held   int       // by how many
+	left   time.Time // since when by nobody
+	need   int64     // the least offset that was asked for
+	ready  bool      // it is being read, or fed
+	follow bool      // the follower reads it
+	wanted int64     // whoever is furthest ahead has read up to here
 
 	scan      sync.Mutex // held while records are entered
 	gone      bool       // nothing may be written any more
 	latest    int64      // the newest timestamp, in milliseconds; what is older by the window is forgotten
 	forgotten uint32     // buckets below are deleted
 	filters   []*filter  // the newest first
+	unwritten *pile      // keys that are entered and not on the disk; nil for none
 }
 
 // unheld is how long a partition is read on that nobody holds: a rebalance gives up everything for a moment.
@@ -96,9 +106,15 @@ const recently = 24 * time.Hour
 type RepeatsStats struct {
 	Partitions  int   // known so far as the topic goes, or nearly
 	Opening     int   // partitions whose copy is being looked at
-	FilterBytes int64 // memory for new keys
+	FilterBytes int64 // memory for new keys; of all that share it
 	Failing     error // why it is not getting on; nil when it is
 }
+
+// RepeatsMemory is memory that several Repeats have together.
+type RepeatsMemory struct{ budget budget }
+
+// NewRepeatsMemory bounds it.
+func NewRepeatsMemory(bytes int64) *RepeatsMemory { return &RepeatsMemory{budget{limit: bytes}} }
 
 // OpenRepeats reads nothing yet: Hold does.
 func OpenRepeats(kafka stream.Config, store *Store, o RepeatsOptions) (*Repeats, error) {
@@ -107,6 +123,9 @@ func OpenRepeats(kafka stream.Config, store *Store, o RepeatsOptions) (*Repeats,
 	}
 	if o.MemoryBytes == 0 {
 		o.MemoryBytes = 64 << 20
+	}
+	if o.Share == nil {
+		o.Share = NewRepeatsMemory(o.MemoryBytes)
 	}
 	log, err := stream.NewChangelog(kafka, o.Topic)
 	if err != nil {
@@ -119,7 +138,7 @@ func OpenRepeats(kafka stream.Config, store *Store, o RepeatsOptions) (*Repeats,
 	}
 	r := &Repeats{
 		o: o, kafka: kafka, store: store, log: log, follower: follower,
-		bucket: o.Window / 3, seed: maphash.MakeSeed(), budget: budget{limit: o.MemoryBytes},
+		bucket: o.Window / 3, seed: maphash.MakeSeed(), budget: &o.Share.budget,
 		parts: map[int32]*repeatsPart{}, seen: map[int32]int64{}, moved: make(chan struct{}),
 	}
 	r.known.Store(new(map[int32]*repeatsPart))
@@ -133,6 +152,9 @@ func OpenRepeats(kafka stream.Config, store *Store, o RepeatsOptions) (*Repeats,
 func (r *Repeats) Close() {
 	r.cancel()
 	r.side.Wait()
+	for _, p := range r.parts {
+		r.retire(p)
+	}
 	r.follower.Close()
 	r.log.Close()
 }
@@ -154,6 +176,8 @@ func (r *Repeats) Hold(partition int32, from int64) {
 	}
 	p.need = min(p.need, from)
 	p.held++
+	p.wanted = max(p.wanted, from)
+	r.steer(p)
 }
 
 // Release takes a Hold back. What is known stays in the Store.
@@ -243,6 +267,7 @@ func (r *Repeats) letGo() (gone []*repeatsPart) {
 	for number, p := range r.parts {
 		if p.ready && p.held == 0 && time.Since(p.left) > unheld {
 			r.follower.Leave(number)
+			p.follow = false
 			delete(r.parts, number)
 			gone = append(gone, p)
 		}
@@ -268,9 +293,12 @@ func (r *Repeats) publish() {
 func (r *Repeats) retire(p *repeatsPart) {
 	p.scan.Lock()
 	defer p.scan.Unlock()
+	if err := r.flush(p); err != nil && !damaged(err) {
+		r.o.Log.Warn().Err(err).Int32("partition", p.number).Msg("some records are read again to find what repeats")
+	}
 	p.gone = true
 	for _, f := range p.filters {
-		f.drop(&r.budget)
+		f.drop(r.budget)
 	}
 	p.filters = nil
 }

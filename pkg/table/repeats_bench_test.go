@@ -25,7 +25,7 @@ func localRepeats(tb testing.TB) (*Repeats, *repeatsPart) {
 			Window: 8 * 24 * time.Hour,
 			Key:    func(_ context.Context, r *stream.Record) ([]byte, bool, error) { return r.Key, true, nil },
 		},
-		store: s, bucket: 64 * time.Hour, seed: maphash.MakeSeed(), budget: budget{limit: 64 << 20},
+		store: s, bucket: 64 * time.Hour, seed: maphash.MakeSeed(), budget: &budget{limit: 64 << 20},
 	}
 	p := &repeatsPart{bits: bitmap{chunks: map[int64]*chunk{}}}
 	if p.table, p.epoch, err = s.table("events/repeats"); err != nil {

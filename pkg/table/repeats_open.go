@@ -14,7 +14,7 @@ import (
 
 // reopen puts another part in the place of one. The lock is held.
 func (r *Repeats) reopen(old *repeatsPart, again bool) *repeatsPart {
-	p := &repeatsPart{number: old.number, need: old.need, held: old.held, left: old.left}
+	p := &repeatsPart{number: old.number, need: old.need, held: old.held, left: old.left, wanted: old.wanted}
 	r.parts[p.number] = p
 	r.publish()
 	r.open(p, old, again)
@@ -81,7 +81,7 @@ func (r *Repeats) prepare(p *repeatsPart, again bool) error {
 	r.mu.Unlock()
 	p.topic, p.end, p.bits.chunks = layout.ID, extent.End, map[int64]*chunk{}
 	for _, f := range p.filters { // of a try that failed
-		f.drop(&r.budget)
+		f.drop(r.budget)
 	}
 	p.filters = nil
 	return r.store.use(p.epoch, func(db *pebble.DB) error {
@@ -160,8 +160,8 @@ func (r *Repeats) fill(db *pebble.DB, p *repeatsPart, extent stream.Extent) erro
 			return errors.Join(errBroken, it.Close())
 		}
 		var f *filter
-		filters, f = filterIn(filters, binary.BigEndian.Uint32(key), &r.budget)
-		f.add(maphash.Bytes(r.seed, key[4:]), &r.budget)
+		filters, f = filterIn(filters, binary.BigEndian.Uint32(key), r.budget)
+		f.add(maphash.Bytes(r.seed, key[4:]), r.budget)
 		p.latest = max(p.latest, e.at)
 	}
 	p.filters = filters
@@ -191,7 +191,7 @@ func (r *Repeats) adopt(p *repeatsPart) error {
 	}
 	p.ready, r.seen[p.number] = true, next
 	r.publish()
-	r.follower.Follow(p.number, next)
+	r.steer(p)
 	r.announce()
 	return nil
 }
@@ -204,10 +204,10 @@ func (r *Repeats) replaceFollower() error {
 	}
 	old := r.follower
 	r.follower, r.seen = f, map[int32]int64{}
-	for number, p := range r.parts {
+	for _, p := range r.parts {
 		if p.ready {
-			r.seen[number] = p.next.Load()
-			f.Follow(number, p.next.Load())
+			p.follow = false
+			r.steer(p)
 		}
 	}
 	r.side.Go(old.Close)

@@ -3,7 +3,6 @@ package currentsfanout
 import (
 	"context"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/sluicehq/sluice/pkg/outcome"
@@ -16,6 +15,8 @@ type settlement struct {
 	split bool
 	// deferred says that some of it has to come again.
 	deferred bool
+	whole    bool // all of it
+	probe    bool // it tried whether the far end is up
 }
 
 // noAnswer is what a sink has made of an event of which it says nothing.
@@ -41,12 +42,13 @@ func (r *runner) make(ctx context.Context, it *item, e *sink.Event, d draft) out
 		}
 	}
 	e.Partition, e.Offset = rec.Partition().Number, rec.Offset()
+	d.vouched = vouched(rec.Headers())
 	return r.redactor.shape(e, it.of, d, string(rec.Key()))
 }
 
 // conclude reads an answer, and tells the gate.
 func (r *runner) conclude(p pass, events []*sink.Event, a sink.Answer, now time.Time) settlement {
-	s := settlement{what: make([]outcome.Outcome, len(events))}
+	s := settlement{what: make([]outcome.Outcome, len(events)), probe: p.probe}
 	deferred := 0
 	if a.Each != nil && len(a.Each) != len(events) {
 		r.log.Error().Int("events", len(events)).Int("answers", len(a.Each)).Msg("the sink has answered for another number of events: nothing of it counts")
@@ -64,7 +66,7 @@ func (r *runner) conclude(p pass, events []*sink.Event, a sink.Answer, now time.
 		s.what[i] = what
 	}
 	s.split = a.Split && deferred == len(events) && len(events) > 1
-	s.deferred = deferred > 0
+	s.deferred, s.whole = deferred > 0, deferred == len(events)
 	failed := deferred == len(events) && !s.split
 	if len(events) == 0 { // a stretch in which there is nothing for the sink
 		failed = !a.All.Kind.Final()
@@ -73,10 +75,18 @@ func (r *runner) conclude(p pass, events []*sink.Event, a sink.Answer, now time.
 	switch {
 	case a.Halt:
 		r.fared(r.gate.fail(p, now, a.RetryAfter, orElse(firstDetail(s.what), "it takes nothing")))
+	case failed && p.lone && !p.probe: // it says nothing of what others have to expect
+		if a.RetryAfter > 0 {
+			r.gate.rest(now, a.RetryAfter)
+		}
 	case failed:
 		r.fared(r.gate.fail(p, now, a.RetryAfter, ""))
 	default: // it takes something, or judges it at least
-		r.fared(r.gate.succeed(), running)
+		was := r.gate.succeed()
+		if was == broken || was == halted {
+			r.hurry(false)
+		}
+		r.fared(was, running)
 		r.metrics.budget.Set(0)
 		if a.RetryAfter > 0 {
 			r.gate.rest(now, a.RetryAfter)
@@ -103,83 +113,6 @@ func (r *runner) fared(was, is state) {
 		r.log.Info().Str("was", string(was)).Msg("the sink takes events again")
 	case paused:
 	}
-}
-
-// land settles a batch, and leaves at the head of the lane what has to come again.
-func (l *lane) land(batch []*item, unfit []refusedItem, s settlement) {
-	r := l.runner
-	var refused []refusedItem
-	r.mu.Lock()
-	rest := make([]*item, 0, len(batch))
-	ended := tally{r: r}
-	left := false // something comes again elsewhere
-	next := 0     // of s.what
-	for _, it := range batch {
-		what := noAnswer
-		if len(unfit) > 0 && unfit[0].delivery == it.delivery {
-			what, unfit = unfit[0].what, unfit[1:]
-		} else if next < len(s.what) {
-			what = s.what[next]
-			next++
-		}
-		size := int64(it.size())
-		switch {
-		case what.Kind == outcome.Refused:
-			refused = append(refused, refusedItem{*it, what})
-		case what.Kind.Final():
-			ended.settle(it.part, it.delivery, what)
-		case it.part.gone:
-			r.release(it.part, 1, size)
-			left = true
-		default:
-			rest = append(rest, it)
-			continue
-		}
-		l.bytes -= size
-		*it = item{} // others of its slab may live on
-	}
-	ended.count()
-	l.requeue(len(batch), rest, s)
-	if left { // and so must whatever stands behind it
-		l.dropGone()
-	}
-	idle := len(l.queue) == 0
-	r.mu.Unlock()
-	for i := range refused {
-		r.refuse(&refused[i].item, refused[i].what)
-	}
-	if idle {
-		l.slab = nil
-	}
-}
-
-// requeue puts what has to come again before everything else. The lock is held.
-func (l *lane) requeue(flight int, rest []*item, s settlement) {
-	switch {
-	case len(rest) == flight && s.split:
-		half := (flight + 1) / 2
-		l.cuts = append([]int{half, flight - half}, l.cuts...)
-		l.attempts = 0
-	case len(rest) > 0:
-		if len(rest) < flight {
-			l.attempts = 0
-		}
-		l.cuts = append([]int{len(rest)}, l.cuts...)
-		if s.deferred {
-			l.until = time.Now().Add(l.runner.schedule.Next(l.attempts, 0))
-		}
-		l.attempts++
-	default:
-		l.attempts = 0
-	}
-	behind := l.queue[flight:]
-	copy(l.queue[flight-len(rest):], rest)
-	clear(l.queue[:flight-len(rest)])
-	l.queue = l.queue[flight-len(rest):]
-	if len(l.queue) == 0 || cap(l.queue) > 4*len(l.queue)+1024 { // the memory before the head
-		l.queue = slices.Concat(rest, behind)
-	}
-	l.flight, l.cancel = 0, nil
 }
 
 func orElse(text, otherwise string) string {

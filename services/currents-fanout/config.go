@@ -23,6 +23,15 @@ type Config struct {
 	Watch    watch.Config    `yaml:"watch"`
 }
 
+// Validate reports what cannot work together.
+func (c Config) Validate() error {
+	if c.DrainTimeout > 0 && c.Fanout.Drain >= c.DrainTimeout {
+		// The process would be gone before what has come to an end was committed, and would send it again.
+		return config.Problem{Field: "fanout.drain", Value: c.Fanout.Drain.String(), Allowed: "less than DRAIN_TIMEOUT, which is " + c.DrainTimeout.String()}
+	}
+	return nil
+}
+
 // Options are what only this service knows.
 type Options struct {
 	// SinksFile says who gets what. Without one nobody gets anything: the topics are there to be tapped.
@@ -32,7 +41,7 @@ type Options struct {
 	// Memory bounds what all sinks hold together, however many there are and whatever they do.
 	Memory Size `yaml:"memory" env:"FANOUT_MEMORY" default:"512MiB" doc:"memory for events that sinks have not taken yet, shared by all of them as their own bounds say; 16MiB at least"`
 	// DedupMemory is for knowing at once that an event is no double, which nearly all are not.
-	DedupMemory Size `yaml:"dedup_memory" env:"FANOUT_DEDUP_MEMORY" default:"64MiB" doc:"memory for recognising new events without asking the disk: two bytes for each of the dedup window"`
+	DedupMemory Size `yaml:"dedup_memory" env:"FANOUT_DEDUP_MEMORY" default:"64MiB" doc:"memory for recognising new events without asking the disk, of all topics together: two bytes for each of the dedup window"`
 	// Drain leaves time, before DRAIN_TIMEOUT, for the commits.
 	Drain        time.Duration `yaml:"drain" env:"FANOUT_DRAIN" default:"10s" min:"0s" max:"10m" doc:"how long batches under way may take when the process is told to stop, or a partition goes to another; less than DRAIN_TIMEOUT"`
 	WriteTimeout time.Duration `yaml:"write_timeout" env:"FANOUT_WRITE_TIMEOUT" default:"5m" min:"1s" max:"1h" doc:"longest time a sink may take over one batch before it is given up and tried again"`

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 
 	"github.com/rs/zerolog"
 
@@ -31,6 +32,7 @@ func openDoubles(c Config, file *File, f *feeds, log zerolog.Logger) (*doubles, 
 	if c.Fanout.DedupWindow == 0 || len(file.Sinks) == 0 {
 		return d, nil
 	}
+	memory := table.NewRepeatsMemory(int64(c.Fanout.DedupMemory))
 	var err error
 	if d.store, err = c.State.Open(Name, log); err != nil {
 		return nil, err
@@ -41,7 +43,7 @@ func openDoubles(c Config, file *File, f *feeds, log zerolog.Logger) (*doubles, 
 			continue
 		}
 		d.repeats[of], err = table.OpenRepeats(c.Kafka, d.store, table.RepeatsOptions{
-			Topic: f.topics[of], Window: c.Fanout.DedupWindow, MemoryBytes: int64(c.Fanout.DedupMemory),
+			Topic: f.topics[of], Window: c.Fanout.DedupWindow, Share: memory, Offered: true,
 			Key: f.ids(feed(of)), Log: log,
 		})
 		if err != nil {
@@ -76,21 +78,21 @@ func (d *doubles) failing() error {
 	return nil
 }
 
-// ids finds the id of a record of a feed. It is called by one goroutine. What cannot be read is no double of anything: the
-// sinks find out for themselves that they cannot read it.
+// ids finds the id of a record of a feed. What cannot be read is no double of anything: the sinks find out for themselves
+// that they cannot read it.
 func (f *feeds) ids(of feed) func(context.Context, *stream.Record) ([]byte, bool, error) {
-	d := newDraft()
-	var key []byte
+	drafts := sync.Pool{New: func() any { d := newDraft(); return &d }}
 	return func(ctx context.Context, r *stream.Record) ([]byte, bool, error) {
-		err := f.decode(ctx, of, r.Value, d)
+		d := drafts.Get().(*draft)
+		defer drafts.Put(d)
+		err := f.decode(ctx, of, r.Value, *d)
 		if _, unreadable := avro.AsUnreadable(err); unreadable {
 			return nil, false, nil
 		}
 		if err != nil {
 			return nil, false, err
 		}
-		id := d.engagement.ID
-		key = key[:0]
+		key, id := make([]byte, 0, shortID), d.engagement.ID
 		if of == ofActions {
 			key, id = append(append(key, d.action.Name...), 0), d.action.ID
 		}
@@ -101,6 +103,9 @@ func (f *feeds) ids(of feed) func(context.Context, *stream.Record) ([]byte, bool
 		return key, true, nil
 	}
 }
+
+// shortID is what appendID makes of a UUID.
+const shortID = 1 + 16
 
 // longestID is kept as it is; what stands for a longer one is its hash.
 const longestID = 128
@@ -122,7 +127,7 @@ func appendID(b []byte, id string) []byte {
 		}
 		if n == len(digits) {
 			at := len(b)
-			b = append(b, make([]byte, 17)...)
+			b = append(b, make([]byte, shortID)...)
 			if _, err := hex.Decode(b[at+1:], digits[:]); err == nil {
 				b[at] = 'u'
 				return b

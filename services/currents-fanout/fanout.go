@@ -97,9 +97,8 @@ func (s *Service) open(ctx context.Context, file *File, p *daemon.Process) (err 
 		return err
 	}
 	s.health.Register("doubles", func(context.Context) error { return s.doubles.failing() })
-	if s.pauses, err = readPauses(ctx, s.config.Kafka, s.log); err != nil {
-		return err
-	}
+	s.pauses = newPauses(s.config.Kafka, s.log)
+	s.health.Register("pauses", func(context.Context) error { return s.pauses.waiting() })
 	m := newMetrics(p.Metrics)
 	shares := share(int64(s.config.Fanout.Memory), file.Sinks)
 	for i, c := range file.Sinks {
@@ -109,7 +108,6 @@ func (s *Service) open(ctx context.Context, file *File, p *daemon.Process) (err 
 		}
 		s.runners = append(s.runners, r)
 	}
-	s.applyPauses()
 	m.watch(s.Stats)
 	return nil
 }
@@ -126,7 +124,11 @@ func (s *Service) Run(ctx context.Context) error {
 		}
 	})
 	for _, r := range s.runners {
-		all.Go(func() { r.run(ctx) })
+		all.Go(func() {
+			if s.pauses.await(ctx) {
+				r.run(ctx)
+			}
+		})
 	}
 	if len(s.runners) == 0 {
 		s.log.Info().Msg("there are no sinks: nothing is handed out (SINKS_FILE)")

@@ -64,9 +64,21 @@ func (f *feeds) on(topic string) feed {
 type draft struct {
 	engagement *event.Engagement
 	action     *event.Action
+	vouched    bool // that its JSON is valid, by a service of ours that has read it
 }
 
-func newDraft() draft { return draft{new(event.Engagement), new(event.Action)} }
+func newDraft() draft { return draft{engagement: new(event.Engagement), action: new(event.Action)} }
+
+// vouched reports whether a record says that a service of ours has written it, which looks at what it writes. Whoever
+// says so of JSON that is none has the batch refused that it comes into, and it alone once the batch is halved.
+func vouched(headers []stream.Header) bool {
+	for i := range headers {
+		if headers[i].Key == "origin" {
+			return string(headers[i].Value) == "ingest" || string(headers[i].Value) == "backfill"
+		}
+	}
+	return false
+}
 
 // decode reads a record. An *avro.Unreadable is final, any other error says that the registry could not be asked.
 func (f *feeds) decode(ctx context.Context, of feed, value []byte, d draft) (err error) {

@@ -9,10 +9,11 @@ import (
 
 // gate is a sink's breaker. It shuts when several batches in a row have failed, when the far end wants to be left alone, and
 // when it takes nothing until a person has changed something. Behind a shut gate one small batch tries now and
-// then; the answer to it opens the gate or keeps it shut.
+// then; the answer to it keeps the gate shut, or opens it to batches that grow with each that is taken.
 type gate struct {
 	mu   sync.Mutex
 	wish time.Time // the far end wants to be left alone before, however it fares otherwise
+	ramp int       // events that a batch may have at most, after the gate was shut; 0 when there is no such bound
 	trouble
 }
 
@@ -31,10 +32,15 @@ type trouble struct {
 // breakAfter failures in a row are no accident any more.
 const breakAfter = 5
 
-// probeEvents are few enough to be no burden for a far end that is coming up.
+// probeEvents are few enough to be no burden for a far end that is coming up. After a first try with so many it is one event,
+// another each time (lane.park): where a single event is why everything fails, one beside it is taken.
 const probeEvents = 10
 
+// rampEnd is a batch so large that a far end which has taken it has recovered.
+const rampEnd = 5_000
+
 var (
+	// The waits between tries, for one that has failed for long: see probeWait.
 	probes = retry.Schedule{Base: time.Second, Cap: time.Minute}
 	// Asking a far end that has said no: the floor keeps it gentle, the jitter keeps many replicas apart.
 	halts     = retry.Schedule{Base: 5 * time.Second, Cap: time.Minute}
@@ -44,6 +50,8 @@ var (
 // pass is what a batch is let through with.
 type pass struct {
 	probe bool // it is the one that tries
+	most  int  // events that it is for; 0 when there is no such bound
+	lone  bool // it is for an event that comes alone
 }
 
 // enter asks for a pass. Where there is none now it says until when there will be none for certain, the zero time
@@ -55,12 +63,15 @@ func (g *gate) enter(now time.Time) (p pass, until time.Time, ok bool) {
 	case now.Before(shut):
 		return pass{}, shut, false
 	case !g.open && g.halted == "":
-		return pass{}, time.Time{}, true
+		return pass{most: g.ramp}, time.Time{}, true
 	case g.probing:
 		return pass{}, time.Time{}, false
 	}
 	g.probing = true
-	return pass{probe: true}, time.Time{}, true
+	if g.asks > 1 {
+		return pass{probe: true, most: 1}, time.Time{}, true
+	}
+	return pass{probe: true, most: probeEvents}, time.Time{}, true
 }
 
 // giveBack returns a pass that was not used.
@@ -77,6 +88,14 @@ func (g *gate) succeed() (was state) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	was = g.state()
+	switch {
+	case was == broken || was == halted:
+		g.ramp = 2 * probeEvents
+	case g.ramp >= rampEnd:
+		g.ramp = 0
+	default:
+		g.ramp *= 2
+	}
 	g.trouble = trouble{}
 	return was
 }
@@ -106,10 +125,19 @@ func (g *gate) fail(p pass, now time.Time, retryAfter time.Duration, halted stri
 	case shut && !p.probe: // a batch that was under way when the gate was shut: it says nothing new
 	case shut || g.failures >= breakAfter:
 		g.open, g.halted = true, ""
-		g.until = later(g.until, now.Add(probes.Next(g.asks, retryAfter))) // the jitter comes behind the wish
+		g.until = later(g.until, now.Add(g.probeWait(now, retryAfter)))
 		g.asks++
 	}
 	return was, g.state()
+}
+
+// probeWait is how long to wait before the next try: not more than half the time since the far end has last taken
+// anything. One that fails half of the time has soon done so, and must not wait a minute for five of a kind in a
+// row; one that is down is left alone the more the longer it is. The lock is held.
+func (g *gate) probeWait(now time.Time, retryAfter time.Duration) time.Duration {
+	s := probes
+	s.Cap = min(max(now.Sub(g.since)/2, 250*time.Millisecond), s.Cap)
+	return s.Next(g.asks, retryAfter) // the jitter comes behind the wish
 }
 
 // rest leaves the far end alone for a while, which wishes so although it works.

@@ -1,6 +1,8 @@
 package currentsfanout
 
 import (
+	"math/rand/v2"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -107,6 +109,89 @@ func TestNoticeOfTheFailureBudgetIsGivenOnceALevel(t *testing.T) {
 		<-time.After(72 * time.Hour)
 		if _, level := g.spent(time.Now(), 72*time.Hour); level != 100 {
 			t.Errorf("after a night without a look the level is %d", level)
+		}
+	})
+}
+
+// TestAFarEndThatFailsHalfOfTheTimeIsHardlyKeptWaiting: the breaker opens for five failures in a row, which come often there.
+func TestAFarEndThatFailsHalfOfTheTimeIsHardlyKeptWaiting(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		rng := rand.New(rand.NewPCG(1, 1))
+		var g gate
+		began := time.Now()
+		for taken := 0; taken < 5_000; {
+			p, until, ok := g.enter(time.Now())
+			if !ok {
+				<-time.After(time.Until(until))
+				continue
+			}
+			if rng.IntN(2) == 0 {
+				g.fail(p, time.Now(), 0, "")
+				continue
+			}
+			taken++
+			g.succeed()
+		}
+		if took := time.Since(began); took > 2*time.Minute {
+			t.Errorf("5,000 batches were kept waiting for %v", took)
+		}
+	})
+}
+
+// TestAFarEndThatIsDownIsLeftAloneTheMoreTheLongerItIs: a minute at most.
+func TestAFarEndThatIsDownIsLeftAloneTheMoreTheLongerItIs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var g gate
+		began := time.Now()
+		early, late := 0, 0
+		last := began
+		for time.Since(began) < 10*time.Hour {
+			p, until, ok := g.enter(time.Now())
+			if !ok {
+				<-time.After(time.Until(until))
+				continue
+			}
+			if since := time.Since(last); since > time.Minute {
+				t.Fatalf("it is not asked for %v", since)
+			}
+			last = time.Now()
+			if time.Since(began) < time.Minute {
+				early++
+			} else {
+				late++
+			}
+			g.fail(p, time.Now(), 0, "")
+		}
+		if early < 5 || early > 60 || late < 600 || late > 2_000 {
+			t.Errorf("asked %d times in the first minute, and %d times in the ten hours after", early, late)
+		}
+	})
+}
+
+// TestAFarEndThatComesUpGetsBatchesThatGrow: one event, then more with each batch that is taken.
+func TestAFarEndThatComesUpGetsBatchesThatGrow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var g gate
+		for range breakAfter {
+			g.fail(pass{}, time.Now(), 0, "")
+		}
+		var got []int
+		for range 16 {
+			p, until, ok := g.enter(time.Now())
+			if !ok {
+				<-time.After(time.Until(until))
+				p, _, _ = g.enter(time.Now())
+			}
+			got = append(got, p.most)
+			if len(got) < 3 {
+				g.fail(p, time.Now(), 0, "")
+			} else {
+				g.succeed()
+			}
+		}
+		want := []int{10, 1, 1, 20, 40, 80, 160, 320, 640, 1280, 2560, 5120, 0, 0, 0, 0}
+		if !slices.Equal(got, want) {
+			t.Errorf("batches of at most %v events, want %v", got, want)
 		}
 	})
 }

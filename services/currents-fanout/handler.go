@@ -13,13 +13,15 @@ func (r *runner) Assigned(_ context.Context, parts []*stream.Partition) error {
 	defer r.mu.Unlock()
 	for _, given := range parts {
 		at := place{given.Topic, given.Number}
-		p := &part{Partition: given, of: r.feeds.on(given.Topic)}
+		p := &part{Partition: given, of: r.feeds.on(given.Topic), read: given.Start.Offset}
+		p.under, p.cancel = context.WithCancel(context.Background())
 		if d := r.repeats(p); d != nil {
 			d.Hold(given.Number, given.Start.Offset)
 		}
 		if old := r.parts[at]; old != nil { // an assignment that was not finished
 			r.drop(old)
 			r.dropAll(old)
+			old.cancel()
 		}
 		r.parts[at] = p
 		if r.stretcher != nil {
@@ -43,10 +45,12 @@ type repeats interface {
 	Release(partition int32)
 	Repeat(partition int32, offset int64) (repeat, known bool)
 	Moved() <-chan struct{}
+	Offer(partition int32, from, end int64, records func() []*stream.Record)
 }
 
 // Take puts records into the inboxes of their partitions.
 func (r *runner) Take(_ context.Context, lent []stream.Delivery) error {
+	r.offer(lent) // before anybody asks
 	now := time.Now().UnixNano()
 	r.metrics.accepted.Add(float64(len(lent)))
 	var bytes int64
@@ -78,8 +82,8 @@ func (r *runner) pressed() bool {
 }
 
 // Revoked gives partitions back. What is under way for them is finished, and so is what stands before something that was
-// handed over: the next owner begins where nothing is missing, and would hand that over twice. All else stays
-// on the topic.
+// handed over, tried again where it is not taken: the next owner begins where nothing is missing, and would hand the
+// rest over twice. All else stays on the topic.
 func (r *runner) Revoked(ctx context.Context, parts []*stream.Partition) {
 	r.mu.Lock()
 	var going []*part
@@ -112,6 +116,9 @@ func (r *runner) Revoked(ctx context.Context, parts []*stream.Partition) {
 		}
 	}
 	r.forget(going)
+	for _, p := range going {
+		p.cancel()
+	}
 }
 
 // drop takes back what is not under way. The lock is held.
@@ -131,8 +138,9 @@ func (r *runner) drop(p *part) {
 	}
 }
 
-// dropAll takes back what drop has left. The lock is held.
+// dropAll takes back what drop has left, and whatever comes back from now on. The lock is held.
 func (r *runner) dropAll(p *part) {
+	p.over = true
 	for _, l := range r.lanes {
 		l.drop(p, true)
 	}
@@ -194,6 +202,7 @@ func (r *runner) cutOff(parts []*part) {
 		}
 	}
 	for _, p := range parts {
+		p.cancel()
 		r.dropAll(p)
 		if p.stretch != nil {
 			p.stretch.cancel()

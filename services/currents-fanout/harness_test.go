@@ -136,19 +136,20 @@ type replica struct {
 	t       testing.TB
 	service *currentsfanout.Service
 	metrics *prometheus.Registry
+	health  *daemon.Health
 	stop    func()
 }
 
 func (s *scene) start() *replica {
 	s.t.Helper()
-	r := &replica{t: s.t, metrics: prometheus.NewRegistry()}
+	r := &replica{t: s.t, metrics: prometheus.NewRegistry(), health: &daemon.Health{}}
 	ctx, cancel := context.WithCancel(s.t.Context())
 	log := zerolog.New(zerolog.NewTestWriter(s.t)).Level(zerolog.Disabled)
 	if testing.Verbose() {
 		log = log.Level(zerolog.InfoLevel)
 	}
 	var err error
-	r.service, err = s.kinds.Open(ctx, s.config, &daemon.Process{Name: currentsfanout.Name, Log: log, Metrics: r.metrics, Health: &daemon.Health{}})
+	r.service, err = s.kinds.Open(ctx, s.config, &daemon.Process{Name: currentsfanout.Name, Log: log, Metrics: r.metrics, Health: r.health})
 	if err != nil {
 		cancel()
 		s.t.Fatal(err)

@@ -19,6 +19,9 @@ type lane struct {
 	attempts int       // of the batch at the head, without anything of it coming to an end
 	until    time.Time // nothing is handed over before
 	cancel   context.CancelFunc
+	waiting  map[string]*waiting // customers apart from the queue, by key
+	next     time.Time           // when the first of them may come back; zero when it has to be looked for
+	lone     bool                // the last batch was one that comes alone
 
 	slab *slab // of the batch under way, or of the last one; the lane's own
 }
@@ -37,6 +40,12 @@ const (
 )
 
 func (l *lane) put(it *item) {
+	if len(l.waiting) > 0 {
+		if w := l.waiting[customer(it)]; w != nil {
+			w.items = append(w.items, it)
+			return
+		}
+	}
 	l.queue = append(l.queue, it)
 	l.bytes += int64(it.size())
 }
@@ -76,15 +85,16 @@ func (l *lane) sleep(ctx context.Context, now, until time.Time) {
 func (l *lane) due(now time.Time) (until time.Time, due bool) {
 	l.runner.mu.Lock()
 	defer l.runner.mu.Unlock()
+	until = l.comeBack(now)
 	switch {
 	case len(l.queue) == 0:
-		return time.Time{}, false
+		return until, false
 	case now.Before(l.until):
 		return l.until, false
 	case l.closed(now) != "":
 		return time.Time{}, true
 	}
-	return time.Unix(0, l.queue[0].taken).Add(l.runner.config.Batch.Linger), false
+	return earlier(until, time.Unix(0, l.queue[0].taken).Add(l.runner.config.Batch.Linger)), false
 }
 
 // closed says why the batch at the head is closed; "" when it may grow. The lock is held.
@@ -94,6 +104,8 @@ func (l *lane) closed(now time.Time) why {
 	case len(l.cuts) > 0 && l.attempts == 0:
 		return bySplit
 	case len(l.cuts) > 0:
+		return byRetry
+	case l.queue[0].blamed > 0:
 		return byRetry
 	case l.queue[0].part.gone:
 		return byDrain
@@ -129,6 +141,7 @@ func (l *lane) once(ctx context.Context, p pass) {
 		r.giveBack(p)
 		return
 	}
+	p.lone = l.lone
 	events, unfit := l.pack(flightCtx, batch)
 	if len(events) == 0 {
 		r.giveBack(p)
@@ -172,14 +185,21 @@ func (l *lane) take(p pass, cancel context.CancelFunc) (batch []*item, closed wh
 		closed = byLinger // what was due has gone, and what came behind it goes in its place
 	}
 	most, bytes := r.config.Batch.Events, int64(0)
-	if len(l.cuts) > 0 {
+	l.lone = l.queue[0].alone
+	switch {
+	case l.lone:
+		most = 1
+	case len(l.cuts) > 0:
 		most = l.cuts[0]
 	}
-	if p.probe {
-		most = min(most, probeEvents)
+	if p.most > 0 {
+		most = min(most, p.most)
 	}
 	n := 0
 	for ; n < min(most, len(l.queue)); n++ {
+		if n > 0 && l.queue[n].alone {
+			break
+		}
 		if bytes += int64(l.queue[n].size()); n > 0 && bytes > int64(r.config.Batch.Bytes) {
 			break
 		}
@@ -208,14 +228,16 @@ func (l *lane) concerns(parts []*part) bool {
 // drop takes out what is queued of a partition and not under way; unless all is to go, not what stands before something
 // that was handed over. The lock is held.
 func (l *lane) drop(p *part, all bool) {
+	l.hasten(p)
 	l.takeOut(func(it *item) bool { return it.part == p && (all || it.delivery.Offset() > p.top) })
 }
 
 // dropGone takes out everything of partitions that go. The lock is held.
 func (l *lane) dropGone() { l.takeOut(func(it *item) bool { return it.part.gone }) }
 
-// takeOut gives back what is queued and not under way. The lock is held.
+// takeOut gives back what is queued, or waits, and is not under way. The lock is held.
 func (l *lane) takeOut(which func(*item) bool) {
+	l.takeOutWaiting(which)
 	kept := l.queue[:l.flight]
 	for _, it := range l.queue[l.flight:] {
 		if !which(it) {

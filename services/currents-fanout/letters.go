@@ -1,7 +1,6 @@
 package currentsfanout
 
 import (
-	"context"
 	"fmt"
 	"slices"
 	"time"
@@ -14,15 +13,17 @@ import (
 type letter = deadletter.Letter
 
 // refuse writes a record's dead letter, and settles it once that is durable. The lock is not held: writing may have to
-// wait for letters that have to be settled first.
+// wait for letters that have to be settled first, and for a Kafka that is away, until the partition is cut off.
 func (r *runner) refuse(it *item, what outcome.Outcome) {
 	p, d := it.part, it.delivery
-	r.letters.Write(context.Background(), r.letter(it, what), func(err error) {
+	r.letters.Write(p.under, r.letter(it, what), func(err error) {
 		if err != nil { // it can be neither settled nor dropped: it is read again
 			r.mu.Lock()
 			r.release(p, 1, int64(len(d.Value())))
 			r.mu.Unlock()
-			r.fail(fmt.Errorf("writing a dead letter: %w", err))
+			if p.under.Err() == nil {
+				r.fail(fmt.Errorf("writing a dead letter: %w", err))
+			}
 			return
 		}
 		r.mu.Lock()

@@ -106,6 +106,7 @@ var (
 	heldDesc       = gauge("held", "Records taken and not settled.")
 	heldBytesDesc  = gauge("held_bytes", "Bytes of records taken and not settled.")
 	behindDesc     = gauge("behind", "Records between what was taken and the ends of the topics.")
+	apartDesc      = gauge("apart", "Customers of whom an event is not taken while those of others are: it comes again by and by, and theirs wait for it.")
 	oldestDesc     = gauge("oldest_unsettled_seconds", "Age of the oldest record that is not settled; 0 when all are.")
 	partitionsDesc = gauge("partitions", "Partitions that this process has of a sink's topics.")
 	stateDesc      = gauge("sink_state", "1 for the state that a sink is in: running, failing, open, halted, paused.", "state")
@@ -113,7 +114,7 @@ var (
 
 // Describe is for Prometheus.
 func (*collector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{heldDesc, heldBytesDesc, behindDesc, oldestDesc, partitionsDesc, stateDesc} {
+	for _, d := range []*prometheus.Desc{heldDesc, heldBytesDesc, behindDesc, apartDesc, oldestDesc, partitionsDesc, stateDesc} {
 		ch <- d
 	}
 }
@@ -127,6 +128,7 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 		value(heldDesc, float64(s.Held))
 		value(heldBytesDesc, float64(s.HeldBytes))
 		value(behindDesc, float64(s.Behind))
+		value(apartDesc, float64(s.Apart))
 		value(partitionsDesc, float64(s.Partitions))
 		age := 0.0
 		if !s.Oldest.IsZero() {

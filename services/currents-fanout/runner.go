@@ -19,6 +19,7 @@ import (
 	"github.com/sluicehq/sluice/pkg/schema"
 	"github.com/sluicehq/sluice/pkg/stream"
 	"github.com/sluicehq/sluice/services/currents-fanout/sink"
+	"github.com/sluicehq/sluice/services/currents-fanout/watch"
 )
 
 // runner is what one sink's events go through. Nothing of it is shared with other sinks but what cannot be
@@ -30,6 +31,7 @@ type runner struct {
 	health    *daemon.Health
 	feeds     *feeds
 	doubles   *doubles
+	watch     *watch.Watch // nil where nobody watches
 	letters   letterWriter
 	metrics   *sinkMetrics
 	sink      sink.Sink
@@ -40,6 +42,7 @@ type runner struct {
 	limiter   *rate.Limiter // nil where there is no bound
 	gate      gate
 	schedule  retry.Schedule
+	keepEvery time.Duration // see there
 	seed      maphash.Seed
 
 	held      atomic.Int64 // records taken and not settled
@@ -84,7 +87,7 @@ func (s *Service) newRunner(ctx context.Context, c SinkConfig, share int64, m *m
 		return nil, err
 	}
 	r := newRunner(c, s.config, share, opened, log)
-	r.health, r.feeds, r.doubles = p.Health, s.feeds, s.doubles
+	r.health, r.feeds, r.doubles, r.watch = p.Health, s.feeds, s.doubles, s.watch
 	r.letters, r.metrics = s.letters, m.of(c.Name)
 	return r, nil
 }
@@ -94,13 +97,14 @@ func newRunner(c SinkConfig, service Config, share int64, opened sink.Sink, log 
 	r := &runner{
 		config: c, service: service, log: log, sink: opened,
 		selector: newSelector(c.Filter), redactor: newRedactor(c.Redact),
-		window:   windowOf(share),
-		schedule: retry.Schedule{Base: 200 * time.Millisecond, Cap: 30 * time.Second},
-		seed:     maphash.MakeSeed(),
-		parts:    map[place]*part{},
-		arrived:  make(chan struct{}, 1),
-		busy:     make(chan struct{}, c.Concurrency),
-		told:     make(chan struct{}),
+		window:    windowOf(share),
+		schedule:  retry.Schedule{Base: 50 * time.Millisecond, Cap: 30 * time.Second}, // the gate is what spares a far end that is down
+		keepEvery: keepEvery,
+		seed:      maphash.MakeSeed(),
+		parts:     map[place]*part{},
+		arrived:   make(chan struct{}, 1),
+		busy:      make(chan struct{}, c.Concurrency),
+		told:      make(chan struct{}),
 	}
 	r.quiet = sync.NewCond(&r.mu)
 	r.stretcher, _ = opened.(sink.Stretcher)
@@ -144,15 +148,19 @@ func (r *runner) run(ctx context.Context) {
 func (r *runner) awaitLeave(ctx context.Context) bool {
 	for ctx.Err() == nil {
 		r.mu.Lock()
-		is, told := r.paused.Paused, r.told
+		is, told := r.paused, r.told
 		r.mu.Unlock()
-		if !is {
+		if !is.Paused {
 			return true
 		}
+		visit := time.NewTimer(r.untilVisit(is, time.Now()))
 		select {
 		case <-ctx.Done():
 		case <-told:
+		case <-visit.C:
+			r.keepOffsets(ctx, told)
 		}
+		visit.Stop()
 	}
 	return false
 }
@@ -170,21 +178,7 @@ func (r *runner) consume(ctx context.Context) error {
 		leave()
 	}
 	r.mu.Unlock()
-	kafka := r.service.Kafka
-	consumed := []string{kafka.Topic(schema.Retries(Name))}
-	for _, t := range r.config.Topics {
-		consumed = append(consumed, kafka.Topic(t))
-	}
-	consumer, err := stream.NewConsumer(kafka, stream.ConsumerOptions{
-		Group:         kafka.Group(Group(r.config.Name)),
-		Topics:        consumed,
-		WindowRecords: r.window.records,
-		WindowBytes:   r.window.bytes,
-		FetchBytes:    r.window.fetch,
-		CommitEvery:   r.service.Fanout.CommitEvery,
-		FromEnd:       r.config.Start == "latest",
-		Log:           r.log.Level(zerolog.WarnLevel),
-	}, r)
+	consumer, err := stream.NewConsumer(r.service.Kafka, r.membership(r.window), r)
 	if err != nil {
 		return err
 	}
@@ -195,6 +189,25 @@ func (r *runner) consume(ctx context.Context) error {
 		err = errors.Join(err, cause)
 	}
 	return err
+}
+
+// membership is what the sink's group reads.
+func (r *runner) membership(w window) stream.ConsumerOptions {
+	kafka := r.service.Kafka
+	consumed := []string{kafka.Topic(schema.Retries(Name))}
+	for _, t := range r.config.Topics {
+		consumed = append(consumed, kafka.Topic(t))
+	}
+	return stream.ConsumerOptions{
+		Group:         kafka.Group(Group(r.config.Name)),
+		Topics:        consumed,
+		WindowRecords: w.records,
+		WindowBytes:   w.bytes,
+		FetchBytes:    w.fetch,
+		CommitEvery:   r.service.Fanout.CommitEvery,
+		FromEnd:       r.config.Start == "latest",
+		Log:           r.log.Level(zerolog.WarnLevel),
+	}
 }
 
 // fail has everything read again that is not settled.

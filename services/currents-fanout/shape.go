@@ -32,6 +32,10 @@ func (r *redactor) shape(e *sink.Event, of feed, d draft, key string) outcome.Ou
 	}
 	e.Key, e.Topic = key, feedNames[of]
 	doc, err := oneLine(doc)
+	// An action's is checked where it is put together.
+	if err == nil && of == ofEngagements && !d.vouched && !jsontext.Value(doc).IsValid(leave...) {
+		err = errNotJSON
+	}
 	if r != nil && err == nil {
 		e.Key = r.key(&user, key)
 		doc, err = r.redact(e, doc)

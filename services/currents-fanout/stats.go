@@ -14,6 +14,7 @@ type SinkStats struct {
 	Partitions int
 	Held       int64     // records taken and not settled
 	HeldBytes  int64     // of their values
+	Apart      int       // customers of whom an event is not taken while others are; it comes again by and by
 	Behind     int64     // records between what was taken and the ends of the topics
 	Oldest     time.Time // when the oldest record that is not settled was appended; zero when all are
 }
@@ -28,7 +29,7 @@ func (s *Service) Stats() []SinkStats {
 }
 
 func (r *runner) stats() SinkStats {
-	s := SinkStats{Name: r.config.Name, Kind: r.config.Kind, Held: r.held.Load(), HeldBytes: r.heldBytes.Load()}
+	s := SinkStats{Name: r.config.Name, Kind: r.config.Kind, Held: r.held.Load(), HeldBytes: r.heldBytes.Load(), Apart: r.apart()}
 	is, words, since := r.gate.look()
 	s.State, s.Said, s.Failing = string(is), words, since
 	if !since.IsZero() {

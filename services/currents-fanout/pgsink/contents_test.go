@@ -129,3 +129,26 @@ func same(t *testing.T, a, b jsontext.Value) bool {
 	}
 	return canonical(t, string(a)) == canonical(t, string(b))
 }
+
+// TestOfDoubledNamesTheLastCounts: in the columns of a type as in the document of the single table.
+func TestOfDoubledNamesTheLastCounts(t *testing.T) {
+	t.Parallel()
+	dsn := pgtest.Open(t)
+	s, d := openSink(t, dsn, perType), openDB(t, dsn)
+	wantDelivered(t, s,
+		written(t, "two", click, `{"url":"first","url":"last","is_amp":true,"is_amp":false}`),
+		written(t, "none", click, `{"url":"first","url":null}`),
+		written(t, "odd", click, `{"is_amp":true,"is_amp":"perhaps"}`),
+		written(t, "unknown", click, `{"new":1,"new":2}`))
+	for id, want := range map[string]string{
+		"two":     `last|f||`,
+		"none":    `|||`,
+		"odd":     `||perhaps|`,
+		"unknown": `|||2`,
+	} {
+		got := d.one(`SELECT concat(url, '|', is_amp, '|', properties->>'is_amp', '|', properties->>'new') FROM braze.users_messages_email_click WHERE event_id = $1`, id)
+		if got != want {
+			t.Errorf("%s: %s, want %s", id, got, want)
+		}
+	}
+}

@@ -79,8 +79,8 @@ func (r *row) members(doc []byte, in int) bool {
 		case r.plan.columns[i].from == envelope:
 			s, ok := r.unquote(value)
 			held = ok && string(s) == r.cells[i].s || value[0] == 'n'
-		case r.cells[i].ok: // the second of two members of one name
-		default:
+		default: // of several members of one name the last counts, as it does for jsonb and for the columns of the envelope
+			r.cells[i] = cell{}
 			held = r.value(i, value)
 		}
 		if !held {

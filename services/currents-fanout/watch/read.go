@@ -26,8 +26,8 @@ type shift struct {
 	judged   atomic.Bool // the books have been up to date once
 
 	mu     sync.Mutex
-	next   map[int32]int64 // offset that comes next, by partition
-	behind int64           // records that were there at the last look and are not read
+	reads  map[int32]*reading
+	behind int64 // records that were there at the last look and are not read
 	event  event.Engagement
 }
 
@@ -44,21 +44,14 @@ func (s *shift) begin(ctx context.Context, now time.Time) error {
 		return fmt.Errorf("looking for connectors that fell silent earlier: %w", err)
 	}
 	for partition, offset := range from {
-		s.followFrom(partition, offset)
+		s.readFrom(partition, offset)
 	}
 	s.Log.Info().Time("since", since).Int("partitions", len(from)).Msg("this replica watches over Currents from now on")
 	return nil
 }
 
-func (s *shift) followFrom(partition int32, offset int64) {
-	s.mu.Lock()
-	s.next[partition] = offset
-	s.mu.Unlock()
-	s.follower.Follow(partition, offset)
-}
-
-// follow reads until the context ends.
-func (s *shift) follow(ctx context.Context) error {
+// read reads until the context ends.
+func (s *shift) read(ctx context.Context) error {
 	for attempt := 0; ; attempt++ {
 		var failed error
 		err := s.follower.Poll(ctx, func(partition int32, records []*stream.Record) {
@@ -84,33 +77,16 @@ func (s *shift) follow(ctx context.Context) error {
 	}
 }
 
-// take counts records.
-func (s *shift) take(ctx context.Context, partition int32, records []*stream.Record) error {
-	for _, r := range records {
-		e, ok, err := s.decode(ctx, r)
-		if err != nil {
-			return err
-		}
-		if ok {
-			s.book.Add(e, time.Now())
-		}
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.next[partition] = records[len(records)-1].Offset + 1
-	return nil
-}
-
-// decode reads an event, which stands until the next one is read. It waits while the registry is away.
+// decode reads an event. It waits while the registry is away.
 func (s *shift) decode(ctx context.Context, r *stream.Record) (e *event.Engagement, ok bool, err error) {
+	e = new(event.Engagement)
 	for attempt := 0; ; attempt++ {
-		_, err := s.decoder.Decode(ctx, r.Value, &s.event)
+		_, err := s.decoder.Decode(ctx, r.Value, e)
 		var unreadable *avro.Unreadable
 		switch {
 		case err == nil:
-			return &s.event, true, nil
-		case errors.As(err, &unreadable): // its dead letter is the fan-out's affair
-			s.metrics.unreadable.Inc()
+			return e, true, nil
+		case errors.As(err, &unreadable):
 			return nil, false, nil
 		}
 		s.Log.Warn().Err(err).Msg("asking the registry for a schema, to watch")
@@ -165,7 +141,15 @@ func (s *shift) reached(goal map[int32]stream.Extent) bool {
 	defer s.mu.Unlock()
 	s.behind = 0
 	for partition, e := range goal {
-		s.behind += max(0, e.End-max(s.next[partition], e.First))
+		r := s.reads[partition]
+		if r == nil {
+			s.behind += e.End - e.First
+			continue
+		}
+		left := max(0, e.End-max(r.next, e.First))
+		if s.behind += left; left > 0 {
+			s.follow(partition, r) // nobody offers it, or not as fast as it comes
+		}
 	}
 	return s.behind == 0
 }
@@ -173,12 +157,7 @@ func (s *shift) reached(goal map[int32]stream.Extent) bool {
 // welcome begins to read partitions that were added.
 func (s *shift) welcome(extents map[int32]stream.Extent) {
 	for partition, e := range extents {
-		s.mu.Lock()
-		_, known := s.next[partition]
-		s.mu.Unlock()
-		if !known {
-			s.followFrom(partition, e.First)
-		}
+		s.readFrom(partition, e.First)
 	}
 }
 

@@ -141,7 +141,7 @@ func (w *Watch) keepBooks(ctx context.Context) error {
 	}
 	defer follower.Close()
 	s := &shift{
-		Watch: w, admin: admin, follower: follower, decoder: avro.NewEngagementDecoder(w.Schemas), next: map[int32]int64{},
+		Watch: w, admin: admin, follower: follower, decoder: avro.NewEngagementDecoder(w.Schemas), reads: map[int32]*reading{},
 	}
 	if err := s.begin(ctx, time.Now()); err != nil {
 		return err
@@ -154,7 +154,7 @@ func (w *Watch) keepBooks(ctx context.Context) error {
 	var checks sync.WaitGroup
 	defer checks.Wait()
 	checks.Go(func() { cancel(s.check(ctx)) })
-	err = s.follow(ctx)
+	err = s.read(ctx)
 	cancel(errors.New("the reading has ended"))
 	return err
 }

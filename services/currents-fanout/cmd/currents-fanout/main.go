@@ -7,4 +7,4 @@ import (
 	"github.com/sluicehq/sluice/pkg/daemon"
 )
 
-func main() { daemon.Main("currents-fanout", currentsfanout.Open) }
+func main() { daemon.Main("currents-fanout", currentsfanout.Alone) }
