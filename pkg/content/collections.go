@@ -154,14 +154,16 @@ func (c *Collection) Columns() []braze.CatalogField {
 
 // Chain is the locales to try for one that is asked for, in order: itself, what the rules say it falls
 // back to or else its language, and the collection's own.
-func (c *Collection) Chain(locale string) []string {
-	var chain []string
+func (c *Collection) Chain(locale string) []string { return c.AppendChain(nil, locale) }
+
+// AppendChain appends what Chain returns.
+func (c *Collection) AppendChain(chain []string, locale string) []string {
 	if locale != "" {
 		chain = append(chain, locale)
 		if others, ok := c.Locales[locale]; ok {
 			chain = append(chain, others...)
-		} else if i := strings.LastIndexByte(locale, '-'); i > 0 {
-			for ; i > 0; i = strings.LastIndexByte(locale[:i], '-') {
+		} else {
+			for i := strings.LastIndexByte(locale, '-'); i > 0; i = strings.LastIndexByte(locale[:i], '-') {
 				chain = append(chain, locale[:i])
 			}
 		}

@@ -1,11 +1,13 @@
 // Package contentcacher serves approved content to messages while they are rendered: Braze asks for it by
 // Connected Content, thousands of times at once, and waits two seconds.
 //
-// One record's way: [Service.round] reads content.items from its beginning, or from where the copy on disk
-// ends (package larder), with every core there is until it has caught up (lanes.go); take prepares a record
-// as it is served and puts it onto the shelf (package shelf, refresh.go); getItem finds it there (serve.go),
-// many.go puts several together. Who may read a collection and what stands in for what is missing is said in
-// CONTENT_FILE (collections.go).
+// One record's way: [Service.round] reads content.items from its beginning, with every core there is, and lays
+// records down as they come (lanes.go, head.go) on a shelf (package shelf); once that is served, pages are made
+// in the background, and everything is copied to the disk (settle.go, keep.go, package larder). From then on,
+// and after a restart from where the copy ends, place prepares each record that comes (refresh.go). getItem
+// finds it there (serve.go), many.go puts several together. What the topic would keep wrongly is written again
+// (amend.go). Who may read a collection and what stands in for what is missing is said in CONTENT_FILE
+// (collections.go).
 //
 // Every replica holds all the content and owes nothing to anybody: with Kafka, the registry and the
 // sources away it serves on what it has, also after a restart.
@@ -32,7 +34,6 @@ import (
 	"github.com/sluicehq/sluice/pkg/registry"
 	"github.com/sluicehq/sluice/pkg/schema"
 	"github.com/sluicehq/sluice/pkg/stream"
-	"github.com/sluicehq/sluice/schemas"
 	"github.com/sluicehq/sluice/services/content-cacher/larder"
 	"github.com/sluicehq/sluice/services/content-cacher/shelf"
 )
@@ -49,9 +50,15 @@ type Service struct {
 	registry    *registry.Client
 	decoder     *avro.ContentDecoder
 	letters     *deadletter.Writer // of refresh alone; nil until Kafka was there once
-	copy        *larder.Larder
+	schema      int                // id of the one that we write content with; 0 until Kafka was there once
+	copy        keeping
+	lost        atomic.Bool // the copy cannot be used: everything is to be read again
 	shelf       atomic.Pointer[shelf.Shelf]
-	building    *shelf.Shelf // what takes the shelf's place once it is read to its end; of refresh alone, mostly nil
+	known       known
+	building    *fresh // what takes the shelf's place once it is read to its end; of refresh alone, mostly nil
+	settling    settling
+	amends      amends
+	producer    *stream.Producer // of what amends are; of listen alone, nil until there is any
 	log         zerolog.Logger
 	metrics     *metrics
 	health      *daemon.Health
@@ -99,12 +106,12 @@ func open(ctx context.Context, c Config, p *daemon.Process) (*Service, error) {
 	}
 	s := &Service{
 		options: c.Content, collections: collections, kafka: c.Kafka, topic: c.Kafka.Topic(schema.ContentItems),
-		registry: reg, decoder: avro.NewContentDecoder(avro.FromRegistry(reg)), copy: kept,
+		registry: reg, decoder: avro.NewContentDecoder(avro.FromRegistry(reg)), copy: keeping{larder: kept},
 		log: p.Log, health: p.Health, heavy: make(chan struct{}, c.Content.Heavy),
 		patience: max(p.DrainTimeout-2*time.Second, p.DrainTimeout/2),
 	}
 	s.shelf.Store(new(shelf.Shelf))
-	s.metrics = newMetrics(p.Metrics, func() shelf.Size { return s.shelf.Load().Size() }, s.age)
+	s.metrics = newMetrics(p.Metrics, collections, func() shelf.Size { return s.shelf.Load().Size() }, s.age)
 	p.Health.Set("content", errNotCaughtUp)
 	if err := s.unpack(); err != nil {
 		return nil, errors.Join(err, kept.Close())
@@ -113,27 +120,6 @@ func open(ctx context.Context, c Config, p *daemon.Process) (*Service, error) {
 		return nil, errors.Join(err, kept.Close())
 	}
 	return s, nil
-}
-
-// unpack serves what the copy holds.
-func (s *Service) unpack() error {
-	began := time.Now()
-	mark := s.copy.Mark()
-	if mark.Topic == "" {
-		return nil
-	}
-	if err := s.kept(); err != nil {
-		s.log.Warn().Err(err).Msg("the local copy of the content cannot be read, and is made anew")
-		s.shelf.Store(new(shelf.Shelf))
-		return s.copy.Restart("")
-	}
-	if mark.At.IsZero() {
-		return nil // its making was interrupted, and goes on from where it was
-	}
-	s.heardAt.Store(mark.At.UnixMilli())
-	s.log.Info().Int("items", s.shelf.Load().Size().Items).Stringer("age", time.Since(mark.At).Round(time.Second)).
-		Stringer("took", time.Since(began).Round(time.Millisecond)).Msg("the content is read from the local copy")
-	return nil
 }
 
 func (s *Service) bind(ctx context.Context) error {
@@ -166,6 +152,10 @@ func (s *Service) Addr() string { return s.listener.Addr().String() }
 func (s *Service) Run(ctx context.Context) error {
 	var working sync.WaitGroup
 	following, stop := context.WithCancel(ctx)
+	s.settling.within = following
+	if kept := s.shelf.Load(); s.known.get().Topic != "" {
+		working.Go(func() { s.prepareKept(following, kept) })
+	}
 	working.Go(func() { s.refresh(following) })
 	working.Go(func() { s.settleForCopy(following) })
 	failed := make(chan error, 1)
@@ -185,11 +175,15 @@ func (s *Service) Run(ctx context.Context) error {
 	}
 	stop()
 	working.Wait()
+	s.stopSettling()
+	if s.producer != nil {
+		s.producer.Close()
+	}
 	if s.letters != nil {
 		s.letters.Close()
 	}
 	s.registry.Close()
-	return errors.Join(err, s.copy.Close())
+	return errors.Join(err, s.copy.larder.Close())
 }
 
 // settleForCopy serves what the copy holds once Kafka has been waited for long enough.
@@ -220,7 +214,9 @@ func (s *Service) caughtUp() {
 
 // heard and deaf say whether Kafka can be heard.
 func (s *Service) heard() {
-	s.heardAt.Store(time.Now().UnixMilli())
+	now := time.Now()
+	s.heardAt.Store(now.UnixMilli())
+	s.known.heard(now)
 	if s.deafSince.Swap(0) != 0 {
 		s.log.Info().Msg("Kafka is heard again")
 	}
@@ -238,5 +234,3 @@ func (s *Service) age() float64 {
 	}
 	return time.Since(time.UnixMilli(since)).Seconds()
 }
-
-func contentVersions() ([]string, error) { return schemas.Versions(schema.ContentItems) }

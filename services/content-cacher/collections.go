@@ -25,9 +25,9 @@ type Collection struct {
 
 	credential [sha256.Size]byte // of the Authorization header that is asked for
 	guarded    bool
-	fresh      string // Cache-Control, for what may be shown so long
-	answer     []byte // in place of what is not there; nil for none
-	empty      []byte // in place of a list
+	fresh      []string // Cache-Control, for what may be shown so long
+	answer     []byte   // in place of what is not there; nil for none
+	empty      []byte   // in place of a list
 }
 
 //go:embed collections.yaml
@@ -91,7 +91,7 @@ func (c *Collection) prepare(where string, lookup func(string) (string, bool)) (
 	case c.User != "":
 		c.guard("Basic " + base64.StdEncoding.EncodeToString([]byte(c.User+":"+string(c.Password))))
 	}
-	c.fresh = c.freshness(c.Cache)
+	c.fresh = []string{c.freshness(c.Cache)}
 	if c.Default != nil {
 		c.answer = append(append([]byte(`{"ok":true,"default":true,"id":"","version":"","locale":"","tags":[],"valid_until":"","body":`), c.Default...), `,"assets":[]}`...)
 		c.empty = []byte(`{"ok":true,"default":true,"count":0,"items":[]}`)

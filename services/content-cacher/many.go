@@ -70,7 +70,7 @@ func (s *Service) getMany(c echo.Context) error {
 //	{"ok":true,"default":false,"count":2,"items":[{…},{…}]}
 func (s *Service) list(c echo.Context, rules *Collection, items []shelf.Found, now time.Time) {
 	if len(items) == 0 && rules.empty != nil {
-		s.metrics.served(rules, "default")
+		s.metrics.served(rules, aDefault)
 		s.object(c, http.StatusOK, rules.empty)
 		return
 	}
@@ -136,10 +136,10 @@ func (s *Service) many(c echo.Context, rules *Collection, body []byte, items []s
 			shortest = f
 		}
 	}
-	s.metrics.served(rules, "list")
+	s.metrics.served(rules, aList)
 	h := c.Response().Writer.Header()
 	h["Content-Type"] = jsonType
-	h["Cache-Control"] = []string{rules.cacheControl(shortest, false, now)}
+	h["Cache-Control"] = rules.cacheControl(shortest, false, now)
 	h["Content-Length"] = []string{strconv.Itoa(len(body))}
 	s.stamp(h)
 	_, _ = c.Response().Writer.Write(body)
@@ -148,7 +148,7 @@ func (s *Service) many(c echo.Context, rules *Collection, body []byte, items []s
 // shed turns away what reads many items, when too many do so at once: with something valid at once, since
 // a reader has two seconds and a 5xx counts against the whole host.
 func (s *Service) shed(c echo.Context, rules *Collection) {
-	s.metrics.served(rules, "shed")
+	s.metrics.served(rules, shed)
 	switch {
 	case rules.answer != nil && c.QueryParam("for") != "":
 		s.object(c, http.StatusOK, rules.answer)

@@ -5,18 +5,15 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
-	"github.com/go-json-experiment/json/jsontext"
-
-	"github.com/sluicehq/sluice/pkg/avro"
 	"github.com/sluicehq/sluice/pkg/deadletter"
-	"github.com/sluicehq/sluice/pkg/event"
 	"github.com/sluicehq/sluice/pkg/retry"
 	"github.com/sluicehq/sluice/pkg/schema"
 	"github.com/sluicehq/sluice/pkg/stream"
 	"github.com/sluicehq/sluice/pkg/topics"
-	"github.com/sluicehq/sluice/services/content-cacher/shelf"
+	"github.com/sluicehq/sluice/services/content-cacher/larder"
 )
 
 // refresh follows the topic until the context ends. Whatever goes wrong, what is on the shelf is served on.
@@ -59,49 +56,84 @@ func (s *Service) round(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	target := s.shelf.Load()
-	if s.building != nil {
-		target = s.building // what an earlier round has read stands there alone, and is not read again
+	if id := hex.EncodeToString(layout.ID[:]); s.forgotten(id) {
+		err = s.begin(ctx, id, ends)
+	} else {
+		err = s.catchUp(ctx, ends)
 	}
-	id, mark := hex.EncodeToString(layout.ID[:]), s.copy.Mark()
-	if mark.Topic != id || !mark.At.IsZero() && time.Since(mark.At) > schema.TombstoneRetention {
-		// Another topic, or one that may have forgotten by now what was withdrawn meanwhile: it is read from the
-		// beginning, beside what is served until then.
-		if err := s.copy.Restart(id); err != nil {
-			return err
-		}
-		target, mark = new(shelf.Shelf), s.copy.Mark()
-		s.building = target
-	}
-	from := map[int32]int64{}
-	for p, extent := range ends {
-		from[p] = max(mark.Offsets[p], extent.First)
-	}
-	if err := s.fill(ctx, target, from); err != nil {
+	if err != nil {
 		return err
 	}
-	s.shelf.Store(target)
-	s.building = nil
 	s.heard()
-	if err := s.copy.Heard(time.Now()); err != nil {
-		return err
-	}
 	s.caughtUp()
-	for p, next := range s.copy.Mark().Offsets {
-		from[p] = max(from[p], next)
-	}
+	from := s.known.get().Offsets
 	for p, extent := range ends {
 		from[p] = max(from[p], extent.End) // behind the marker of a transaction
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
+	var listening sync.WaitGroup
+	defer listening.Wait()
 	defer cancel(nil)
-	go s.listen(ctx, changes, cancel)
-	var scratch []byte
-	each := func(r *stream.Record) error { return s.take(ctx, target, r, &scratch) }
-	if err := stream.Read(ctx, s.kafka, stream.Range{Topic: s.topic, From: from, Follow: true}, each); err != nil {
+	listening.Go(func() { s.listen(ctx, changes, layout.Partitions, cancel) })
+	if err := s.follow(ctx, stream.Range{Topic: s.topic, From: from, Follow: true}); err != nil {
 		return err
 	}
 	return context.Cause(ctx)
+}
+
+// forgotten reports whether what is on the shelf is of no use for the topic of that id: it is of another, or
+// so old that the topic may have forgotten what was withdrawn since, or cannot be kept on the disk as it is.
+func (s *Service) forgotten(id string) bool {
+	mark := s.known.get()
+	return mark.Topic != id || time.Since(mark.At) > schema.TombstoneRetention || s.lost.Load()
+}
+
+// begin reads the topic from its beginning, beside what is served until then. What an earlier round has read
+// is not read again.
+func (s *Service) begin(ctx context.Context, id string, ends map[int32]stream.Extent) error {
+	s.stopSettling()
+	if s.building == nil || s.building.topic != id {
+		s.building = s.newFresh(id)
+	}
+	f := s.building
+	if err := s.fill(ctx, f, starts(ends, f.offsets())); err != nil {
+		return err
+	}
+	s.building = nil
+	mark := larder.Mark{Topic: id, Offsets: f.offsets(), At: time.Now()}
+	s.amends.reset()
+	for _, l := range f.lanes {
+		for key, partition := range l.behind {
+			s.amends.wanted(key, partition)
+		}
+	}
+	s.copy.remake()
+	s.lost.Store(false)
+	s.known.set(mark)
+	s.shelf.Store(f.shelf)
+	s.startSettling(f, mark)
+	return nil
+}
+
+// catchUp reads what has come since the shelf was up to date.
+func (s *Service) catchUp(ctx context.Context, ends map[int32]stream.Extent) error {
+	return s.follow(ctx, stream.Range{Topic: s.topic, From: starts(ends, s.known.get().Offsets)})
+}
+
+// follow puts a stretch of the topic onto the shelf that is served.
+func (s *Service) follow(ctx context.Context, r stream.Range) error {
+	target := s.shelf.Load()
+	var scratch []byte
+	return stream.Read(ctx, s.kafka, r, func(r *stream.Record) error { return s.take(ctx, target, r, &scratch) })
+}
+
+// starts are where to read on, in every partition there is.
+func starts(ends map[int32]stream.Extent, offsets map[int32]int64) map[int32]int64 {
+	from := map[int32]int64{}
+	for p, extent := range ends {
+		from[p] = max(offsets[p], extent.First)
+	}
+	return from
 }
 
 // prepare makes the topics and finds the schema of dead letters, once.
@@ -114,6 +146,7 @@ func (s *Service) prepare(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("preparing topics: %w", err)
 	}
+	s.schema = ids[schema.ContentItems]
 	s.letters, err = deadletter.Open(s.kafka, Name, ids[name])
 	return err
 }
@@ -126,10 +159,10 @@ const (
 
 // listen finds out whether the topic can be heard: a reader that gets nothing cannot tell silence from
 // being deaf.
-func (s *Service) listen(ctx context.Context, changes *stream.Changelog, fail context.CancelCauseFunc) {
+func (s *Service) listen(ctx context.Context, changes *stream.Changelog, partitions int32, fail context.CancelCauseFunc) {
 	beat := time.NewTicker(heartbeat)
 	defer beat.Stop()
-	flushed := time.Now()
+	flushed, swept := time.Now(), time.Time{}
 	for {
 		select {
 		case <-ctx.Done():
@@ -143,18 +176,25 @@ func (s *Service) listen(ctx context.Context, changes *stream.Changelog, fail co
 			s.deaf()
 			continue
 		}
-		if away := time.Since(s.copy.Mark().At); away > schema.TombstoneRetention {
+		if s.lost.Load() {
+			fail(errors.New("the local copy is to be made anew"))
+			return
+		}
+		if away := time.Since(s.known.get().At); away > schema.TombstoneRetention {
 			fail(fmt.Errorf("the topic was not heard for %s, longer than it remembers what was withdrawn", away.Round(time.Second)))
 			return
 		}
 		s.heard()
-		s.metrics.behind.Set(float64(behind(ends, s.copy.Mark().Offsets)))
-		if err := s.copy.Heard(time.Now()); err != nil {
+		s.metrics.behind.Set(float64(behind(ends, s.known.get().Offsets)))
+		if err := s.copy.heard(time.Now()); err != nil {
 			fail(err)
 			return
 		}
+		if s.tidy(ctx, partitions, time.Since(swept) > sweeping) {
+			swept = time.Now()
+		}
 		if time.Since(flushed) > flushing {
-			if err := s.copy.Flush(); err != nil {
+			if err := s.copy.larder.Flush(); err != nil {
 				fail(err)
 				return
 			}
@@ -163,132 +203,29 @@ func (s *Service) listen(ctx context.Context, changes *stream.Changelog, fail co
 	}
 }
 
+// tidy writes to the topic what nobody else does, and reports whether it has tried to sweep. That it cannot is no
+// reason not to serve.
+func (s *Service) tidy(ctx context.Context, partitions int32, sweeping bool) bool {
+	if s.copy.beingMade() {
+		return false // what stands is not all there yet
+	}
+	writing, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	err := s.amend(writing)
+	if err == nil && sweeping {
+		err = s.sweep(writing, partitions)
+	}
+	if err != nil && ctx.Err() == nil {
+		s.log.Warn().Err(err).Msg("the topic of the content cannot be tidied")
+	}
+	return sweeping
+}
+
 func behind(ends map[int32]stream.Extent, offsets map[int32]int64) (n int64) {
 	for p, extent := range ends {
 		n += max(0, extent.End-max(offsets[p], extent.First))
 	}
 	return n
-}
-
-// copyVersion is put into the header of what is kept on disk, in place of a schema's id: the registry may
-// be away when it is read.
-const copyVersion = 1
-
-// take puts a record where it is served from, and into the copy. Scratch is where it is written for that.
-func (s *Service) take(ctx context.Context, target *shelf.Shelf, r *stream.Record, scratch *[]byte) error {
-	s.metrics.accepted.Inc()
-	if r.Value == nil {
-		target.Remove(string(r.Key))
-		s.metrics.records.WithLabelValues("delivered", "withdrawn").Inc()
-		return s.copy.Put(r.Partition, r.Offset+1, r.Key, nil)
-	}
-	var c event.Content
-	err := Read(ctx, s.decoder, r, &c)
-	if unreadable, ok := avro.AsUnreadable(err); ok {
-		if err := s.refuse(ctx, r, unreadable); err != nil {
-			return err
-		}
-		// It stands in the topic for its key: what was there before does not any more.
-		target.Remove(string(r.Key))
-		return s.copy.Put(r.Partition, r.Offset+1, r.Key, nil)
-	}
-	if err != nil {
-		return err
-	}
-	switch target.Put(&c) {
-	case shelf.Stale:
-		s.metrics.records.WithLabelValues("skipped", "stale").Inc()
-		return s.copy.Seen(r.Partition, r.Offset+1)
-	case shelf.Gone:
-		s.metrics.records.WithLabelValues("delivered", "withdrawn").Inc()
-	default:
-		s.metrics.records.WithLabelValues("delivered", "").Inc()
-	}
-	*scratch = avro.AppendContent((*scratch)[:0], copyVersion, &c)
-	return s.copy.Put(r.Partition, r.Offset+1, r.Key, *scratch)
-}
-
-// Read decodes a record and holds it to what the topic promises, since others write there too. An
-// *avro.Unreadable says that it cannot be served; any other error, that the registry could not be asked.
-func Read(ctx context.Context, decoder *avro.ContentDecoder, r *stream.Record, c *event.Content) error {
-	key, err := decoder.Decode(ctx, r.Value, c)
-	if err != nil {
-		return err
-	}
-	if key != string(r.Key) || key != c.Key() {
-		return &avro.Unreadable{Reason: "key_mismatch", Detail: "the record's key, its item_key, and its collection, id and locale are to say the same"}
-	}
-	if _, _, _, ok := event.SplitContentKey(key); !ok {
-		return &avro.Unreadable{Reason: "invalid", Detail: "a collection and an id are needed, without '#' in them, and no '/' in the collection"}
-	}
-	if err := checkBody("body_json", c.Body); err != nil {
-		return err
-	}
-	for i := range c.Variants {
-		if err := checkBody("variants["+c.Variants[i].Locale+"].body_json", c.Variants[i].Body); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func checkBody(field string, body []byte) error {
-	if v := jsontext.Value(body); v.Kind() != '{' || !v.IsValid() {
-		return &avro.Unreadable{Reason: "invalid", Detail: field + " is not one JSON object"}
-	}
-	return nil
-}
-
-// refuse keeps a record that cannot be served.
-func (s *Service) refuse(ctx context.Context, r *stream.Record, why *avro.Unreadable) error {
-	done := make(chan error, 1)
-	now := time.Now().UTC()
-	s.letters.Write(ctx, deadletter.Letter{
-		Reason: why.Reason, Detail: why.Detail, OriginTopic: r.Topic, OriginPartition: r.Partition, OriginOffset: r.Offset,
-		AppendedAt: r.Timestamp, Key: r.Key, Value: r.Value, Headers: r.Headers, FirstAttemptAt: now, LastAttemptAt: now,
-	}, func(err error) { done <- err })
-	select {
-	case err := <-done:
-		if err != nil {
-			return fmt.Errorf("writing a dead letter: %w", err)
-		}
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
-	s.metrics.records.WithLabelValues("refused", why.Reason).Inc()
-	s.log.Warn().Str("reason", why.Reason).Str("detail", why.Detail).Int32("partition", r.Partition).Int64("offset", r.Offset).
-		Msg("a record of content is refused; it is kept as a dead letter")
-	return nil
-}
-
-// kept reads the copy on disk onto the shelf.
-func (s *Service) kept() error {
-	source := ownSchema{}
-	decoder := avro.NewContentDecoder(source)
-	to := s.shelf.Load()
-	return s.copy.Each(func(key, value []byte) error {
-		var c event.Content
-		if _, err := decoder.Decode(context.Background(), value, &c); err != nil {
-			return fmt.Errorf("%s: %w", key, err)
-		}
-		to.Put(&c)
-		return nil
-	})
-}
-
-// ownSchema knows the schemas of the copy by our own numbers.
-type ownSchema struct{}
-
-// SchemaByID finds the text of a version.
-func (ownSchema) SchemaByID(_ context.Context, id int) (string, error) {
-	versions, err := contentVersions()
-	if err != nil {
-		return "", err
-	}
-	if id < 1 || id > len(versions) {
-		return "", &avro.Unreadable{Reason: "unknown_schema", Detail: fmt.Sprintf("there is no version %d", id)}
-	}
-	return versions[id-1], nil
 }
 
 var errNotCaughtUp = errors.New("the content is not read to its end yet")

@@ -37,12 +37,14 @@ func (s *Service) getItem(c echo.Context) error {
 		return nil
 	}
 	now := time.Now()
-	f, ok := s.shelf.Load().Get(name, id, rules.Chain(locale(c)), now)
+	var room [8]string
+	chain := rules.AppendChain(room[:0], locale(c))
+	f, ok := s.shelf.Load().Get(name, id, chain, now)
 	versioned := false
 	if !ok {
 		// An id may hold an @ itself; only where there is no such item it is a version.
 		if base, version, cut := cutVersion(id); cut {
-			f, ok = s.shelf.Load().Get(name, base, rules.Chain(locale(c)), now)
+			f, ok = s.shelf.Load().Get(name, base, chain, now)
 			ok = ok && f.HasVersion && f.Version == version
 			versioned = ok
 		}
@@ -122,15 +124,21 @@ func (s *Service) page(c echo.Context, rules *Collection, f shelf.Found, version
 			body, zipped = z, true
 		}
 	}
+	// One piece of memory holds all that is said of this page alone, and one the lists that headers are: what is
+	// thrown away after each of very many answers has to be collected by those who wait for others.
+	var room [64]byte
+	text := f.Page.AppendETag(room[:0], zipped)
+	tagged := len(text)
+	said := string(strconv.AppendInt(text, int64(len(body)), 10))
+	lists := &[2]string{said[:tagged], said[tagged:]}
+	etag := lists[0]
 	h := w.Header()
-	var tag [32]byte
-	etag := string(f.Page.AppendETag(tag[:0], zipped))
-	h["Etag"] = []string{etag}
-	h["Cache-Control"] = []string{rules.cacheControl(f, versioned, now)}
+	h["Etag"] = lists[0:1:1]
+	h["Cache-Control"] = rules.cacheControl(f, versioned, now)
 	h["Vary"] = vary
 	s.stamp(h)
 	if match := r.Header.Get("If-None-Match"); match != "" && matches(match, etag) {
-		s.metrics.served(rules, "not_modified")
+		s.metrics.served(rules, notModified)
 		w.WriteHeader(http.StatusNotModified)
 		return
 	}
@@ -138,13 +146,13 @@ func (s *Service) page(c echo.Context, rules *Collection, f shelf.Found, version
 	if zipped {
 		h["Content-Encoding"] = gzipped
 	}
-	h["Content-Length"] = []string{strconv.Itoa(len(body))}
-	s.metrics.served(rules, "item")
+	h["Content-Length"] = lists[1:2:2]
+	s.metrics.served(rules, anItem)
 	_, _ = w.Write(body) // who has gone away cannot be told
 }
 
 // cacheControl says how long a reader may keep a page: never beyond the moment from which it may not be shown.
-func (c *Collection) cacheControl(f shelf.Found, versioned bool, now time.Time) string {
+func (c *Collection) cacheControl(f shelf.Found, versioned bool, now time.Time) []string {
 	if f.Until.IsZero() && !versioned {
 		return c.fresh
 	}
@@ -155,17 +163,17 @@ func (c *Collection) cacheControl(f shelf.Found, versioned bool, now time.Time) 
 	if !f.Until.IsZero() {
 		most = min(most, f.Until.Sub(now).Truncate(time.Second))
 	}
-	return c.freshness(most)
+	return []string{c.freshness(most)}
 }
 
 // missing answers for what is not there, or may not be shown.
 func (s *Service) missing(c echo.Context, rules *Collection) {
 	if rules.answer == nil {
-		s.metrics.served(rules, "missing")
+		s.metrics.served(rules, missing)
 		s.say(c, http.StatusNotFound, "not_found", "no such item that may be shown now")
 		return
 	}
-	s.metrics.served(rules, "default")
+	s.metrics.served(rules, aDefault)
 	s.object(c, http.StatusOK, rules.answer)
 }
 

@@ -10,6 +10,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"sync"
@@ -130,11 +131,26 @@ func (l *Larder) Mark() Mark {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	m := l.mark
-	m.Offsets = make(map[int32]int64, len(l.mark.Offsets))
-	for p, o := range l.mark.Offsets {
-		m.Offsets[p] = o
-	}
+	m.Offsets = maps.Clone(l.mark.Offsets)
 	return m
+}
+
+// Get returns a record's value; nil where there is none.
+func (l *Larder) Get(key []byte) ([]byte, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if err := l.write(); err != nil {
+		return nil, err
+	}
+	value, closer, err := l.db.Get(append([]byte{recordSpace}, key...))
+	if errors.Is(err, pebble.ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading the local copy: %w", err)
+	}
+	defer closer.Close()
+	return append([]byte{}, value...), nil
 }
 
 // Each calls f with every record, until f fails. What it is given is its own only until it returns.
@@ -174,6 +190,25 @@ func (l *Larder) Restart(topic string) error {
 	return nil
 }
 
+// Add keeps a record of a copy that is being made from elsewhere than the topic: how far it goes is said by
+// Made, and until then it is no copy of anything.
+func (l *Larder) Add(key, value []byte) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.key = append(append(l.key[:0], recordSpace), key...)
+	if err := l.batch.Set(l.key, value, nil); err != nil {
+		return fmt.Errorf("writing the local copy: %w", err)
+	}
+	return l.another()
+}
+
+// Made says that everything before some offsets has been added.
+func (l *Larder) Made(offsets map[int32]int64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.mark.Offsets = maps.Clone(offsets)
+}
+
 // Put keeps a record, or forgets it where value is nil, and remembers that everything before next has been
 // seen of its partition. It is on the disk after a while, or after Flush.
 func (l *Larder) Put(partition int32, next int64, key, value []byte) error {
@@ -202,6 +237,11 @@ func (l *Larder) Seen(partition int32, next int64) error {
 
 func (l *Larder) seen(partition int32, next int64) error {
 	l.mark.Offsets[partition] = next
+	return l.another()
+}
+
+// another counts what has gathered, and hands it over when that is enough.
+func (l *Larder) another() error {
 	l.pending++
 	if l.pending >= 1000 || l.batch.Len() > 4<<20 {
 		return l.write()

@@ -1,11 +1,9 @@
 package shelf
 
 import (
-	"math"
+	"slices"
 	"strings"
 	"time"
-
-	"github.com/sluicehq/sluice/pkg/event"
 )
 
 // item is everything that is known of one id of a collection.
@@ -26,95 +24,79 @@ func (i *item) successor(id string) *item {
 	return &next
 }
 
-// entry is one record.
-type entry struct {
-	locale   string
-	tags     *tagset
-	from     int64 // milliseconds since 1970, as all of these
-	until    int64
-	version  int64 // noVersion where the source has none
-	occurred int64
-	received int64
-	approved bool
-	page     Page
-	variants []variant // of an item's own record
+// put takes in a record, unless a newer one of its locale stands, and returns the one in whose place it is.
+func (i *item) put(e *entry) (was *entry, stale bool) {
+	n, there := i.locale(e.locale)
+	switch {
+	case e.locale == "":
+		was = i.own
+	case there:
+		was = i.locales[n]
+	}
+	switch {
+	case e.stale(was):
+		return was, true
+	case e.locale == "":
+		i.own = e
+	case there:
+		i.locales = slices.Clone(i.locales)
+		i.locales[n] = e
+	default:
+		i.locales = slices.Insert(slices.Clip(i.locales), n, e)
+	}
+	return was, false
 }
 
-type variant struct {
-	locale string
-	page   Page
+// remove takes away the record of a locale, the item's own, or with "*" word that it is withdrawn.
+func (i *item) remove(locale string) (was *entry) {
+	switch n, there := i.locale(locale); {
+	case locale == "*":
+		i.withdrawn = 0
+	case locale == "":
+		was, i.own = i.own, nil
+	case there:
+		was = i.locales[n]
+		i.locales = slices.Delete(slices.Clone(i.locales), n, n+1)
+	}
+	return was
 }
 
-const (
-	noVersion = math.MinInt64
-	never     = math.MaxInt64
-)
+// record is the one of a locale, or the item's own; nil where there is none.
+func (i *item) record(locale string) *entry {
+	if locale == "" {
+		return i.own
+	}
+	if n, there := i.locale(locale); there {
+		return i.locales[n]
+	}
+	return nil
+}
 
-// newEntry prepares a record; only its tags are missing.
-func newEntry(c *event.Content) *entry {
-	e := &entry{
-		locale: strings.Clone(c.Locale), until: never, version: noVersion,
-		occurred: c.OccurredAt.UnixMilli(), received: c.ReceivedAt.UnixMilli(), approved: c.Approved,
+// entries are all of its records.
+func (i *item) entries(yield func(*entry) bool) {
+	if i.own != nil && !yield(i.own) {
+		return
 	}
-	if c.Version != nil {
-		e.version = *c.Version
-	}
-	if !c.ValidFrom.IsZero() {
-		e.from = c.ValidFrom.UnixMilli()
-	}
-	if !c.ValidUntil.IsZero() {
-		e.until = c.ValidUntil.UnixMilli()
-	}
-	e.page.fill(c, c.Locale, c.Body)
-	if len(c.Variants) > 0 {
-		e.variants = make([]variant, len(c.Variants))
-		for i, v := range c.Variants {
-			e.variants[i].locale = strings.Clone(v.Locale)
-			e.variants[i].page.fill(c, v.Locale, v.Body)
+	for _, e := range i.locales {
+		if !yield(e) {
+			return
 		}
 	}
-	return e
 }
 
-// stale reports whether a record comes behind one that its source numbers higher.
-func (e *entry) stale(than *entry) bool {
-	return than != nil && e.version != noVersion && than.version != noVersion && e.version < than.version
+// tagged reports whether any of its records has all these tags.
+func (i *item) tagged(tags []string) bool {
+	for e := range i.entries {
+		if e.tags.has(tags) {
+			return true
+		}
+	}
+	return false
 }
 
-// shown reports whether a record may be shown at a moment.
-func (i *item) shown(e *entry, now int64) bool {
-	return e != nil && i.state(e, now) == Shown
-}
-
-// find chooses what is shown of an item: the first of the locales that there is, else the item's own. Where
-// no locale is asked for and the item has no record of its own, the first in the alphabet that may be shown.
-func (i *item) find(locales []string, now int64) (*Page, *entry) {
-	own := i.shown(i.own, now)
-	for _, l := range locales {
-		for _, e := range i.locales {
-			if e.locale == l && i.shown(e, now) {
-				return &e.page, e
-			}
-		}
-		if own {
-			for v := range i.own.variants {
-				if i.own.variants[v].locale == l {
-					return &i.own.variants[v].page, i.own
-				}
-			}
-		}
-	}
-	if own {
-		return &i.own.page, i.own
-	}
-	if len(locales) == 0 {
-		for _, e := range i.locales {
-			if i.shown(e, now) {
-				return &e.page, e
-			}
-		}
-	}
-	return nil, nil
+// locale finds the record of a locale.
+func (i *item) locale(name string) (int, bool) {
+	return slices.BinarySearchFunc(i.locales, name, func(e *entry, name string) int { return strings.Compare(e.locale, name) })
 }
 
 // leads is the record that decides where the item stands in lists; nil where there is none.
@@ -123,6 +105,47 @@ func (i *item) leads() *entry {
 		return i.own
 	}
 	return i.locales[0]
+}
+
+// shown reports whether a record may be shown at a moment.
+func (i *item) shown(e *entry, now int64) bool {
+	return e != nil && i.state(e, now) == Shown && !e.refused()
+}
+
+// ownPage is that of a record without regard to its variants.
+const ownPage = -1
+
+// choose finds what is shown of an item: a record, and which of its pages. It is the first of the locales that
+// there is, else the item's own; where no locale is asked for and the item has no record of its own, the first
+// in the alphabet that may be shown. Nil is nothing.
+func (s *Shelf) choose(i *item, locales []string, now int64) (*entry, int) {
+	own := i.shown(i.own, now)
+	for _, l := range locales {
+		for _, e := range i.locales {
+			if e.locale == l && i.shown(e, now) {
+				return e, ownPage
+			}
+		}
+		if own {
+			variants := s.made(i.own).variants
+			for v := range variants {
+				if variants[v].locale == l {
+					return i.own, v
+				}
+			}
+		}
+	}
+	if own {
+		return i.own, ownPage
+	}
+	if len(locales) == 0 {
+		for _, e := range i.locales {
+			if i.shown(e, now) {
+				return e, ownPage
+			}
+		}
+	}
+	return nil, 0
 }
 
 // Found is a page that may be shown, and for how long.
@@ -137,7 +160,7 @@ type Found struct {
 
 func found(p *Page, e *entry) Found {
 	f := Found{Page: p, Version: e.version, HasVersion: e.version != noVersion}
-	if e.until != never {
+	if e.until != Never {
 		f.Until = time.UnixMilli(e.until)
 	}
 	return f

@@ -41,14 +41,15 @@ func (s *Shelf) Standings(name, id string, now time.Time) []Standing {
 	at := now.UnixMilli()
 	byLocale := map[string]Standing{}
 	if it.own != nil {
-		byLocale[""] = it.standing("", it.own, &it.own.page, at)
-		for i := range it.own.variants {
-			v := &it.own.variants[i]
+		made := s.made(it.own)
+		byLocale[""] = it.standing("", it.own, &made.own, at)
+		for i := range made.variants {
+			v := &made.variants[i]
 			byLocale[v.locale] = it.standing(v.locale, it.own, &v.page, at)
 		}
 	}
 	for _, e := range it.locales {
-		own := it.standing(e.locale, e, &e.page, at)
+		own := it.standing(e.locale, e, &s.made(e).own, at)
 		if was, there := byLocale[e.locale]; !there || own.State == Shown || was.State != Shown {
 			byLocale[e.locale] = own
 		}
@@ -66,7 +67,7 @@ func (i *item) standing(locale string, e *entry, p *Page, now int64) Standing {
 	if e.from != 0 {
 		s.From = time.UnixMilli(e.from).UTC()
 	}
-	if e.until != never {
+	if e.until != Never {
 		s.Until = time.UnixMilli(e.until).UTC()
 	}
 	return s

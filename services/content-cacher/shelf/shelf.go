@@ -1,5 +1,6 @@
-// Package shelf keeps content in memory as it is served. What comes in is prepared once ([Page]); what is
-// asked for is found without waiting for anything but a lock that is held for a moment.
+// Package shelf keeps content in memory as it is served. What comes in is prepared once ([Page]): at once, or
+// where a whole topic comes in ([Filling]), when there is time or when it is asked for. What is asked for is
+// found without waiting for anything but a lock that is held for a moment.
 //
 // A record of content.items is one of three: an item's own, with as many locales as it likes; one locale of
 // an item, published by itself; or word that everything of an item that is older is withdrawn. Whether a
@@ -8,31 +9,19 @@
 package shelf
 
 import (
-	"cmp"
-	"slices"
 	"strings"
 	"sync"
 	"time"
 
-	"github.com/tidwall/btree"
-
 	"github.com/sluicehq/sluice/pkg/event"
+	"github.com/sluicehq/sluice/pkg/stream"
 )
 
 // Shelf is all the content there is. Its zero value is empty and ready; it may be shared.
 type Shelf struct {
 	mu          sync.RWMutex
 	collections map[string]*collection
-}
-
-// collection is the items that belong together. An item in it never changes: another takes its place, so
-// that a list is put together without a lock, however long it takes.
-type collection struct {
-	mu    sync.RWMutex
-	items map[string]*item
-	order *btree.BTreeG[*item] // by the time of change
-	snap  *btree.BTreeG[*item] // a copy of order for readers; nil once that has changed
-	tags  tagsets
+	read        func(*stream.Record, *event.Content) error // of what was laid down unread
 }
 
 // Verdict is what became of a record.
@@ -40,21 +29,24 @@ type Verdict uint8
 
 // What becomes of a record.
 const (
-	Kept  Verdict = iota // it stands now
-	Stale                // a newer version stands already
-	Gone                 // it took something away
+	Kept     Verdict = iota // it stands now
+	Stale                   // a newer version stands already
+	Gone                    // it took something away
+	Replaced                // as Kept or Gone, with what a [Filler] had laid down before and nobody has looked at
 )
 
 // Put takes a record in.
 func (s *Shelf) Put(c *event.Content) Verdict {
-	var e *entry
-	if !c.Withdraws {
-		e = newEntry(c) // before anybody has to wait for it
+	e := new(entry)
+	if !c.Withdraws { // before anybody has to wait for it
+		h := HeadOf(c)
+		e.describe(&h)
+		e.fill(c, nil)
 	}
 	col := s.collection(c.Collection, true)
 	col.mu.Lock()
 	defer col.mu.Unlock()
-	was := col.items[c.ItemID]
+	was := col.get(c.ItemID)
 	it := was.successor(c.ItemID)
 	if c.Withdraws {
 		it.withdrawn = max(it.withdrawn, c.ReceivedAt.UnixMilli())
@@ -62,47 +54,15 @@ func (s *Shelf) Put(c *event.Content) Verdict {
 		return Gone
 	}
 	e.tags = col.tags.of(c.Tags)
-	n, there := it.locale(c.Locale)
-	switch {
-	case c.Locale == "" && e.stale(it.own), there && e.stale(it.locales[n]):
+	if _, stale := it.put(e); stale {
 		return Stale
-	case c.Locale == "":
-		it.own = e
-	case there:
-		it.locales = slices.Clone(it.locales)
-		it.locales[n] = e
-	default:
-		it.locales = slices.Insert(slices.Clip(it.locales), n, e)
 	}
 	col.replace(was, it)
 	return Kept
 }
 
 // Remove forgets the record of a key, as a tombstone has it.
-func (s *Shelf) Remove(key string) Verdict {
-	name, id, locale, ok := event.SplitContentKey(key)
-	col := s.collection(name, false)
-	if !ok || col == nil {
-		return Gone
-	}
-	col.mu.Lock()
-	defer col.mu.Unlock()
-	was := col.items[id]
-	if was == nil {
-		return Gone
-	}
-	it := was.successor(id)
-	switch n, there := it.locale(locale); {
-	case locale == "*":
-		it.withdrawn = 0
-	case locale == "":
-		it.own = nil
-	case there:
-		it.locales = slices.Delete(slices.Clone(it.locales), n, n+1)
-	}
-	col.replace(was, it)
-	return Gone
-}
+func (s *Shelf) Remove(key string) Verdict { return s.Clear(key, Never) }
 
 // Get finds what is shown of an item: the first of the locales that there is, else what it has itself.
 func (s *Shelf) Get(name, id string, locales []string, now time.Time) (Found, bool) {
@@ -114,11 +74,15 @@ func (s *Shelf) Get(name, id string, locales []string, now time.Time) (Found, bo
 	if it == nil {
 		return Found{}, false
 	}
-	p, e := it.find(locales, now.UnixMilli())
-	if p == nil {
-		return Found{}, false
+	for {
+		e, v := s.choose(it, locales, now.UnixMilli())
+		if e == nil {
+			return Found{}, false
+		}
+		if p := s.page(e, v); p != nil {
+			return found(p, e), true
+		} // it is not chosen again
 	}
-	return found(p, e), true
 }
 
 // Query is what a list is made of.
@@ -132,8 +96,10 @@ type Query struct {
 // List returns what is shown of a collection's items, by the time of their last change.
 func (s *Shelf) List(name string, q Query, now time.Time) []Found {
 	var list []Found
-	s.each(name, q, now, func(_ *item, f Found) bool {
-		list = append(list, f)
+	s.each(name, q, now, func(_ *item, e *entry, v int) bool {
+		if p := s.page(e, v); p != nil {
+			list = append(list, found(p, e))
+		}
 		return len(list) < q.Limit
 	})
 	return list
@@ -143,31 +109,41 @@ func (s *Shelf) List(name string, q Query, now time.Time) []Found {
 // long as it is there: another one's coming or going moves only those who are given it, or had it
 // (rendezvous hashing).
 func (s *Shelf) Pick(name string, q Query, customer string, now time.Time) (Found, bool) {
-	var best Found
-	var highest uint64
-	any := false
-	s.each(name, q, now, func(it *item, f Found) bool {
-		if score := score(customer, it.id); !any || score > highest {
-			best, highest, any = f, score, true
+	for {
+		var best *entry
+		var page int
+		var highest uint64
+		s.each(name, q, now, func(it *item, e *entry, v int) bool {
+			if score := score(customer, it.id); best == nil || score > highest {
+				best, page, highest = e, v, score
+			}
+			return true
+		})
+		if best == nil {
+			return Found{}, false
 		}
-		return true
-	})
-	return best, any
+		if p := s.page(best, page); p != nil {
+			return found(p, best), true
+		} // it is not picked again
+	}
 }
 
 // each calls f with what is shown of a collection, until it returns false.
-func (s *Shelf) each(name string, q Query, now time.Time, f func(*item, Found) bool) {
+func (s *Shelf) each(name string, q Query, now time.Time, f func(it *item, e *entry, v int) bool) {
 	col := s.collection(name, false)
 	if col == nil {
 		return
 	}
 	at := now.UnixMilli()
 	visit := func(it *item) bool {
-		p, e := it.find(q.Locales, at)
-		if p == nil || !e.tags.has(q.Tags) {
+		if len(q.Tags) > 0 && !it.tagged(q.Tags) {
+			return true // before pages are made of what was only laid down
+		}
+		e, v := s.choose(it, q.Locales, at)
+		if e == nil || !e.tags.has(q.Tags) {
 			return true
 		}
-		return f(it, found(p, e))
+		return f(it, e, v)
 	}
 	order := col.snapshot()
 	if q.Oldest {
@@ -189,9 +165,7 @@ func (s *Shelf) Size() Size {
 	defer s.mu.RUnlock()
 	size := Size{Collections: len(s.collections)}
 	for _, col := range s.collections {
-		col.mu.RLock()
-		size.Items += len(col.items)
-		col.mu.RUnlock()
+		size.Items += col.size()
 	}
 	return size
 }
@@ -211,61 +185,7 @@ func (s *Shelf) collection(name string, make bool) *collection {
 	if s.collections == nil {
 		s.collections = map[string]*collection{}
 	}
-	col = &collection{items: map[string]*item{}, tags: tagsets{}, order: btree.NewBTreeGOptions(before, btree.Options{NoLocks: true})}
+	col = &collection{tags: tagsets{}}
 	s.collections[strings.Clone(name)] = col
 	return col
-}
-
-// get finds an item.
-func (c *collection) get(id string) *item {
-	c.mu.RLock()
-	defer c.mu.RUnlock()
-	return c.items[id]
-}
-
-// snapshot is the order of this moment. Making it costs next to nothing: nodes are shared until they change.
-func (c *collection) snapshot() *btree.BTreeG[*item] {
-	c.mu.RLock()
-	snap := c.snap
-	c.mu.RUnlock()
-	if snap != nil {
-		return snap
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.snap == nil {
-		c.snap = c.order.Copy()
-	}
-	return c.snap
-}
-
-// replace puts an item in the place of the one that was there, nil for none, and where it belongs in the
-// order. One that says nothing any more is forgotten. The lock is held.
-func (c *collection) replace(was, it *item) {
-	c.snap = nil
-	e := it.leads()
-	if e != nil {
-		it.at = e.occurred
-	}
-	if was != nil && was.leads() != nil && (e == nil || it.at != was.at) {
-		c.order.Delete(was)
-	}
-	if e != nil {
-		c.order.Set(it)
-	}
-	if e == nil && it.withdrawn == 0 {
-		delete(c.items, it.id)
-		return
-	}
-	c.items[it.id] = it
-}
-
-// before is the order of lists: by the time of change, then by id.
-func before(a, b *item) bool {
-	return cmp.Or(cmp.Compare(a.at, b.at), strings.Compare(a.id, b.id)) < 0
-}
-
-// locale finds the record of a locale.
-func (i *item) locale(name string) (int, bool) {
-	return slices.BinarySearchFunc(i.locales, name, func(e *entry, name string) int { return strings.Compare(e.locale, name) })
 }

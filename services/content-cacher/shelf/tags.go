@@ -2,7 +2,6 @@ package shelf
 
 import (
 	"slices"
-	"strings"
 	"unique"
 )
 
@@ -25,8 +24,15 @@ type tagsets map[string]*tagset
 const most = 4096
 
 func (s tagsets) of(words []string) *tagset {
-	key := strings.Join(words, "\x00")
-	if t := s[key]; t != nil {
+	var room [128]byte
+	key := room[:0]
+	for i, w := range words {
+		if i > 0 {
+			key = append(key, 0)
+		}
+		key = append(key, w...)
+	}
+	if t := s[string(key)]; t != nil {
 		return t
 	}
 	t := &tagset{make([]string, len(words))}
@@ -34,7 +40,7 @@ func (s tagsets) of(words []string) *tagset {
 		t.words[i] = unique.Make(w).Value()
 	}
 	if len(s) < most {
-		s[key] = t
+		s[string(key)] = t
 	}
 	return t
 }
