@@ -35,7 +35,7 @@ func brazeDoor(t testing.TB, actions string, change func(*Options)) *door {
 	d.Service = New(o, Deps{
 		Producer: d.shelf, Letters: d.shelf, Kafka: stream.Config{TopicPrefix: "eu."}, Sources: sources,
 		IDs: topics.IDs{
-			schema.CustomerEvents: 7, schema.CustomerProfiles: 8, schema.CommerceEvents: 9, schema.SupportCases: 10,
+			schema.CustomerEvents: 7, schema.CustomerProfiles: 8, schema.CommerceEvents: 9, schema.SupportCases: 10, schema.CRMChanges: 14,
 			schema.BrazeEngagements: 11, schema.BrazeActions: 12, schema.ContentItems: 13,
 		},
 		ContentPartitions: 12,

@@ -60,7 +60,7 @@ type Options struct {
 	CurrentsDedupEntries int `yaml:"currents_dedup_entries" env:"BRAZE_CURRENTS_DEDUP_ENTRIES" default:"250000" min:"0" max:"100000000" doc:"ids of Currents' events remembered by each replica, about 60 bytes each; 0 remembers none"`
 
 	// SourcesFile says how to verify and to translate what vendors send to POST /v1/hooks/{source}.
-	SourcesFile string `yaml:"sources_file" env:"SOURCES_FILE" doc:"YAML file of the sources of webhooks, and of actions; a built-in one with cloudinary, contentful, shopify, stripe and zendesk when empty"`
+	SourcesFile string `yaml:"sources_file" env:"SOURCES_FILE" doc:"YAML file of the sources of webhooks, and of actions; a built-in one with cloudinary, contentful, hubspot, salesforce, shopify, stripe and zendesk when empty"`
 
 	// CORSOrigins concern the tracking API alone: a browser has no business with the rest.
 	CORSOrigins []string `yaml:"cors_origins" env:"INGEST_CORS_ORIGINS" default:"*" doc:"web origins whose pages may use the tracking API, such as https://shop.example.com; * for all"`

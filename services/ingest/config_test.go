@@ -103,7 +103,7 @@ func TestREADMEHasTheConfigurationTable(t *testing.T) {
 	}
 }
 
-// TestREADMECommandsWork runs every curl of the README and of BRAZE.md against a front door.
+// TestREADMECommandsWork runs every curl of the README, of BRAZE.md and of CRM.md against a front door.
 func TestREADMECommandsWork(t *testing.T) {
 	if _, err := exec.LookPath("curl"); err != nil {
 		if os.Getenv("CI") == "true" {
@@ -112,7 +112,7 @@ func TestREADMECommandsWork(t *testing.T) {
 		t.Skipf("NOT RUN, NEEDS CURL: %v", err)
 	}
 	var pages string
-	for _, page := range []string{"README.md", "BRAZE.md"} {
+	for _, page := range []string{"README.md", "BRAZE.md", "CRM.md"} {
 		text, err := os.ReadFile(page) //nolint:gosec // of this folder
 		if err != nil {
 			t.Fatal(err)
@@ -133,7 +133,7 @@ func TestREADMECommandsWork(t *testing.T) {
 			t.Errorf("%s\n%v\n%s", command, err, out)
 		}
 	}
-	if ran != 8 {
+	if ran != 9 {
 		t.Errorf("%d commands were found", ran)
 	}
 	commerce := h.read(t, schema.CommerceEvents)
@@ -148,5 +148,9 @@ func TestREADMECommandsWork(t *testing.T) {
 	if len(engagements) != 1 || len(actions) != 1 {
 		t.Errorf("of engagements there are %d records, of actions %d", len(engagements), len(actions))
 	}
-	checkLaw(t, h.process.Metrics, 10, len(h.read(t, toEvents))+len(h.read(t, toProfiles))+len(commerce)+len(cases)+len(engagements)+len(actions))
+	changes := h.read(t, schema.CRMChanges)
+	if len(changes) != 1 || decode(t, schema.CRMChanges, changes[0].Value)["system"] != "loyalty" {
+		t.Errorf("of changes in a CRM there are %d records", len(changes))
+	}
+	checkLaw(t, h.process.Metrics, 11, len(h.read(t, toEvents))+len(h.read(t, toProfiles))+len(commerce)+len(cases)+len(engagements)+len(actions)+len(changes))
 }

@@ -55,6 +55,8 @@ func TestRecordsAreGolden(t *testing.T) {
 		{"content", schema.ContentItems, "content", aBanner},
 		{"content_of_a_locale", schema.ContentItems, "content", `{"event_id":"spring-de-1","collection":"banners","id":"spring","locale":"de-AT","body":{"headline":"Frühling"}}`},
 		{"content_withdrawn", schema.ContentItems, "withdrawal", `{"event_id":"spring-gone","collection":"banners","id":"spring","body":{}}`},
+		{"crm_change", schema.CRMChanges, "changes", aCRMChange},
+		{"crm_change_of_nobody", schema.CRMChanges, "changes", said("chg-8", "")},
 		{"engagement", schema.BrazeEngagements, "currents", batchOf(aClick)},
 		{"engagement_of_nobody", schema.BrazeEngagements, "currents", `{"events":[{"event_type":"agentconsole.ToolInvocation","id":"0d0c","time":1700000000,"user":{},"properties":{"n":9007199254740993}}]}`},
 		{"action", schema.BrazeActions, "actions", writeBack},
@@ -82,6 +84,8 @@ func TestRecordsAreGolden(t *testing.T) {
 				err = rq.parse(parseCases)
 			case "content":
 				err = rq.parse(parseContent)
+			case "changes":
+				err = rq.parse(parseChanges)
 			case "withdrawal":
 				if err = rq.parse(parseContent); err == nil {
 					rq.items = withdrawal(rq.items[0].content)

@@ -13,6 +13,7 @@ var refusals = map[webhook.Reason]why{
 	webhook.UnsupportedVersion: unsupportedVersion,
 	webhook.WrongMode:          wrongMode,
 	webhook.PrivacyRequest:     privacyRequest,
+	webhook.Gap:                gap,
 }
 
 // hookItems are the items of messages: one for each output, or one that says why there is none.
@@ -59,6 +60,7 @@ func itemOf(output webhook.Output) (item, problem) {
 	parse := map[webhook.Target]func(*scanner, []item) ([]item, error){
 		webhook.Event: parseEvents, webhook.Profile: parseProfiles, webhook.Commerce: parseCommerce,
 		webhook.Case: parseCases, webhook.Link: parseLinks, webhook.Content: parseContentOutput,
+		webhook.CRM: parseChangeOutput,
 	}[output.To]
 	items, err := parse(&s, nil)
 	if err != nil || len(items) != 1 {

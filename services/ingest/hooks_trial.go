@@ -33,6 +33,7 @@ type TrialRecord struct {
 var topicOf = map[webhook.Target]string{
 	webhook.Event: schema.CustomerEvents, webhook.Profile: schema.CustomerProfiles, webhook.Commerce: schema.CommerceEvents,
 	webhook.Case: schema.SupportCases, webhook.Link: schema.CustomerEvents, webhook.Content: schema.ContentItems,
+	webhook.CRM: schema.CRMChanges,
 }
 
 // Try translates a sample as POST /v1/hooks/{source} would, held to the same checks, and writes

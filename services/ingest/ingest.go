@@ -62,6 +62,7 @@ type Service struct {
 	engagements topic
 	actions     topic
 	contents    topic
+	changes     topic
 	partitions  int32 // of contents
 	log         zerolog.Logger
 
@@ -116,6 +117,7 @@ func New(o Options, d Deps) *Service {
 		engagements: topic{d.Kafka.Topic(schema.BrazeEngagements), d.IDs[schema.BrazeEngagements]},
 		actions:     topic{d.Kafka.Topic(schema.BrazeActions), d.IDs[schema.BrazeActions]},
 		contents:    topic{d.Kafka.Topic(schema.ContentItems), d.IDs[schema.ContentItems]},
+		changes:     topic{d.Kafka.Topic(schema.CRMChanges), d.IDs[schema.CRMChanges]},
 		partitions:  d.ContentPartitions,
 		sources:     d.Sources,
 		window:      newWindow(o.DedupEntries, o.DedupWindow),
@@ -153,7 +155,7 @@ func open(ctx context.Context, c Config, p *daemon.Process) (*Service, error) {
 	}
 	letters := schema.DeadLetters(Name)
 	ids, err := topics.Prepare(ctx, c.Kafka, client, schema.CustomerEvents, schema.CustomerProfiles, schema.CommerceEvents, schema.SupportCases, schema.ContentItems,
-		schema.BrazeEngagements, schema.BrazeActions, letters, schema.PollState)
+		schema.BrazeEngagements, schema.BrazeActions, schema.CRMChanges, letters, schema.PollState)
 	if err != nil {
 		return nil, fmt.Errorf("preparing topics: %w", err)
 	}

@@ -17,6 +17,8 @@ func (s *Service) topicFor(it *item) *topic {
 		return &s.actions
 	case it.content != nil:
 		return &s.contents
+	case it.change != nil:
+		return &s.changes
 	}
 	return &s.events
 }
@@ -36,6 +38,8 @@ func (it *item) common() (id, source *string, user *event.User) {
 		return &a.ID, &a.Source, &a.User
 	case it.content != nil:
 		return &it.content.ID, &it.content.Source, &it.event.User // about nobody
+	case it.change != nil:
+		return &it.change.ID, &it.change.Source, &it.change.User
 	}
 	return &it.event.ID, &it.event.Source, &it.event.User
 }
@@ -77,6 +81,8 @@ func (it *item) appendKey(dst []byte) []byte {
 		return append(dst, it.action.Key()...)
 	case it.content != nil:
 		return append(dst, it.content.Key()...)
+	case it.change != nil:
+		return append(dst, it.change.Key()...)
 	}
 	return dst
 }

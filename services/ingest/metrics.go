@@ -20,13 +20,14 @@ const (
 	routeCurrents
 	routeActions
 	routeContent
+	routeChanges
 )
 
 var routeNames = [...]string{
 	routeEvents: "events", routeSegment: "segment", routeCommerce: "commerce", routeHooks: "hooks", routeErase: "erase",
 	routeProfiles: "profiles", routeCases: "cases", routePolls: "polls",
 	routeCurrents: "currents", routeActions: "actions",
-	routeContent: "content",
+	routeContent: "content", routeChanges: "crm_changes",
 }
 
 // metrics are what the service counts. For every route and source:

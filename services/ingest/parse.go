@@ -27,6 +27,7 @@ type item struct {
 	engagement *event.Engagement // likewise
 	action     *event.Action     // likewise
 	content    *event.Content    // likewise
+	change     *event.Change     // likewise
 	removes    bool              // the content's record is a tombstone
 	fate       fate
 	problem    problem

@@ -23,6 +23,7 @@ func (s *Service) Handler() http.Handler {
 	e.POST("/v1/commerce", s.around(routeCommerce, s.postItems(routeCommerce, parseCommerce)))
 	e.POST("/v1/cases", s.around(routeCases, s.postItems(routeCases, parseCases)))
 	e.POST("/v1/content", s.around(routeContent, s.postItems(routeContent, parseContent)))
+	e.POST("/v1/crm/changes", s.around(routeChanges, s.postItems(routeChanges, parseChanges)))
 	e.DELETE("/v1/content/:collection/*", s.around(routeContent, s.deleteContent))
 	e.DELETE("/v1/users/:external_id", s.around(routeErase, s.deleteUser))
 	s.segmentRoutes(e)

@@ -117,7 +117,7 @@ func newDoor(change func(*Options)) *door {
 	d := &door{shelf: &shelf{}, metrics: prometheus.NewRegistry()}
 	d.Service = New(o, Deps{
 		Producer: d.shelf, Letters: d.shelf, Kafka: stream.Config{TopicPrefix: "eu."},
-		IDs:               topics.IDs{schema.CustomerEvents: 7, schema.CustomerProfiles: 8, schema.CommerceEvents: 9, schema.SupportCases: 10, schema.ContentItems: 13},
+		IDs:               topics.IDs{schema.CustomerEvents: 7, schema.CustomerProfiles: 8, schema.CommerceEvents: 9, schema.SupportCases: 10, schema.CRMChanges: 14, schema.ContentItems: 13},
 		ContentPartitions: 12,
 		Metrics:           d.metrics, Log: zerolog.Nop(),
 	})

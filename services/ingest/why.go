@@ -59,6 +59,10 @@ const (
 	notBeside
 	notBare
 
+	// Only of changes of a CRM.
+	notSystem
+	notChangeKind
+
 	// Only of messages of the tracking API.
 	unknownType
 	tooMany
@@ -70,6 +74,7 @@ const (
 	unsupportedVersion
 	wrongMode
 	privacyRequest
+	gap
 	notState
 
 	// Only of what Braze reports.
@@ -122,6 +127,8 @@ var whys = [...]struct{ word, sentence string }{
 	notBoolean:     {"not_a_boolean", "must be true or false"},
 	notBeside:      {"not_beside_locale", "cannot stand beside locale: a record of one locale is that locale's alone"},
 	notBare:        {"not_bare", "cannot stand beside withdraw or remove"},
+	notSystem:      {"bad_system", "must be the name of a target: 1 to 63 small letters, digits, dashes or underscores, a letter first, and not braze"},
+	notChangeKind:  {"unknown_kind", "must be one of changed, deleted, linked"},
 	unknownType:    {"unknown_type", "must be one of track, identify, page, screen, group, alias"},
 	tooMany:        {"too_many_items", "comes after the last item that a request may have"},
 	noSender:       {"missing_identifier", "or anonymousId is needed"},
@@ -131,6 +138,7 @@ var whys = [...]struct{ word, sentence string }{
 	unsupportedVersion: {"unsupported_version", "has a form that is not known here"},
 	wrongMode:          {"wrong_mode", "is a test on a live route, or the other way round"},
 	privacyRequest:     {"privacy_request", "asks for somebody's data, or for its end"},
+	gap:                {"gap", "says that something was left out: what it is about must be read again"},
 	notState:           {"bad_state", "must be subscribed or unsubscribed"},
 
 	notBatch: {"not_a_batch", "is no batch of events"},

@@ -45,8 +45,8 @@ type Auth struct {
 	SignedHeaders string `yaml:"signed_headers"`
 	// MustSign are headers that have to be among those: what they say decides what a message means.
 	MustSign Names `yaml:"must_sign"`
-	// PublicURL is where the source was told to send to, without path: what {url} begins with.
-	// https:// and the Host header when empty.
+	// PublicURL is where the source was told to send to, without path: what {url} begins with. It may be
+	// ${NAME} or ${NAME:-default}. https:// and the Host header when empty.
 	PublicURL string `yaml:"public_url"`
 	// Unescape has the characters whose percent-escapes in {url} may have been decoded before signing.
 	Unescape string `yaml:"unescape"`
@@ -61,6 +61,9 @@ type Auth struct {
 
 	// And is what must hold too.
 	And *Auth `yaml:"and"`
+	// Or is another proof that will do: an older way to sign, say. With a secret_env of its own it is looked at only where
+	// that is set, which is how it is switched on.
+	Or *Auth `yaml:"or"`
 }
 
 // Fields name the members of a header of the form pairs.
@@ -95,6 +98,16 @@ func (a *Auth) settle() {
 	orElse(&a.Form, formPlain)
 	orElse(&a.Signed, "{body}")
 	orElse(&a.TimestampUnit, "s")
+}
+
+// each calls visit for it and for what it is combined with.
+func (a *Auth) each(visit func(*Auth)) {
+	if a == nil {
+		return
+	}
+	visit(a)
+	a.And.each(visit)
+	a.Or.each(visit)
 }
 
 func (a *Auth) isSigned() bool { return a.Scheme == schemeHMAC || a.Scheme == schemeDigest }
@@ -162,6 +175,9 @@ func (a *Auth) problems(path string) []error {
 	}
 	if a.And != nil {
 		all = append(all, a.And.problems(path+".and")...)
+	}
+	if a.Or != nil {
+		all = append(all, a.Or.problems(path+".or")...)
 	}
 	return all
 }

@@ -105,9 +105,7 @@ func build(name string, spec Spec, presets map[string]Spec, o Options) (*Source,
 	if s.verifier, err = s.newVerifier(&s.spec.Auth, o); err != nil {
 		return nil, err
 	}
-	for a := &s.spec.Auth; a != nil; a = a.And {
-		s.secrets = append(s.secrets, a.headers()...)
-	}
+	s.spec.Auth.each(func(a *Auth) { s.secrets = append(s.secrets, a.headers()...) })
 	return s, nil
 }
 

@@ -33,7 +33,7 @@ func options(env map[string]string) webhook.Options {
 
 func TestASourceWithoutASecretIsDisabledAndSaysWhatToSet(t *testing.T) {
 	for _, source := range shipped(t, nil).All() {
-		if want := "set " + strings.ToUpper(source.Name()) + "_WEBHOOK_SECRETS"; !strings.Contains(source.Disabled(), want) {
+		if want := "set " + strings.ToUpper(strings.ReplaceAll(source.Name(), "-", "_")) + "_WEBHOOK_SECRETS"; !strings.Contains(source.Disabled(), want) {
 			t.Errorf("%s: %q, want %q", source.Name(), source.Disabled(), want)
 		}
 		if source.Verify(call("{}", signedAt, "X-Shopify-Hmac-Sha256", shopifySignature("", "{}"))) == nil {

@@ -35,10 +35,13 @@ const (
 	// locales ({"collection", "id", "withdraw"}), or with a locale too the record of that one; with
 	// "remove": true the item's own record alone, of which there is nothing else.
 	Content Target = "content" // POST /v1/content
+	// CRM is a change in a system, as by POST /v1/crm/changes, or an object of it that is gone or whose
+	// user is known now: with "kind": "deleted" or "linked". It need not name a user.
+	CRM Target = "crm"
 )
 
 // Targets are all of them.
-func Targets() []Target { return []Target{Commerce, Event, Profile, Case, Link, Content} }
+func Targets() []Target { return []Target{Commerce, Event, Profile, Case, Link, Content, CRM} }
 
 // toDeadLetter is what a program says that finds out by itself that a message cannot be mapped.
 const toDeadLetter = "dead_letter"
@@ -53,11 +56,12 @@ const (
 	UnsupportedVersion Reason = "unsupported_version" // of a form that the source's programs do not know
 	WrongMode          Reason = "wrong_mode"          // a test on a live route, or the other way round
 	PrivacyRequest     Reason = "privacy_request"     // somebody's data is asked for, or is to go: for a person
+	Gap                Reason = "gap"                 // the source has left something out, which must be read again
 )
 
 // Reasons are all of them.
 func Reasons() []Reason {
-	return []Reason{Unmappable, IdentityUnresolved, UnsupportedVersion, WrongMode, PrivacyRequest}
+	return []Reason{Unmappable, IdentityUnresolved, UnsupportedVersion, WrongMode, PrivacyRequest, Gap}
 }
 
 // Reasons for skipping that no file has to name.

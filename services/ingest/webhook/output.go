@@ -104,8 +104,14 @@ func (t *translation) output(m *Message, to Target, object map[string]any, input
 		}
 	}
 	if user, _ := whole["user"].(map[string]any); len(user) == 0 && to != Content {
-		if whole["user"], err = t.who(input); err != nil {
+		who, err := t.who(input)
+		switch {
+		case err == nil:
+			whole["user"] = who
+		case to != CRM || !errors.Is(err, errNobody):
 			return Output{}, err
+		default: // the object is whose it is
+			delete(whole, "user")
 		}
 	}
 	return encode(to, text, whole)

@@ -29,6 +29,16 @@ def member_of($name): if type == "object" then .[$name] else null end;
 def xml_all($name): .. | select(type == "object" and .name? == $name and has("children"));
 def xml_text($name): first(xml_all($name) | .text) // null;
 
+# salesforce_id is an id of Salesforce's in its long form: the short one, in which capitals count, says the same. What is
+# none stays as it is.
+def salesforce_id:
+  if type == "string" and test("^[A-Za-z0-9]{15}$") then
+    . as $short
+    | $short + ([0, 5, 10] | map(. as $from
+        | [range(5) | if $short[$from + .:$from + . + 1] | test("^[A-Z]$") then [1, 2, 4, 8, 16][.] else 0 end] | add
+        | "ABCDEFGHIJKLMNOPQRSTUVWXYZ012345"[.:. + 1]) | add)
+  else . end;
+
 # dead_letter ends a message for a reason: identity_unresolved, unmappable, unsupported_version,
-# wrong_mode, privacy_request.
+# wrong_mode, privacy_request, gap.
 def dead_letter($reason; $detail): {to: "dead_letter", reason: $reason, detail: $detail};

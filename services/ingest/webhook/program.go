@@ -15,6 +15,7 @@ import (
 type programs struct {
 	settings                           map[string]any
 	kind, dedup, time, who, remembered *program // nil where the source has none
+	order                              *program // likewise
 	refuse, ignore                     []condition
 	exact                              map[string]*program
 	prefixes                           []prefixed // longest first
@@ -52,6 +53,7 @@ func compile(spec *Spec, settings map[string]any, m *memory) (programs, error) {
 		settings: settings,
 		kind:     c.program("kind", spec.Kind), dedup: c.program("dedup", spec.Dedup), time: c.program("time", spec.Time),
 		who: c.program("identity", spec.Identity), remembered: c.program("remember", spec.Remember),
+		order: c.program("order", spec.Order),
 		exact: map[string]*program{}, poll: c.pollPrograms(&spec.Poll),
 	}
 	for _, reason := range slices.Sorted(maps.Keys(spec.Refuse)) {

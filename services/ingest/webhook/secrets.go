@@ -103,9 +103,8 @@ func expand(settings map[string]any, o Options) (map[string]any, error) {
 	all := make(map[string]any, len(settings))
 	for key, value := range settings {
 		if text, ok := value.(string); ok {
-			if inner, ok := variable(text); ok {
-				name, otherwise, _ := strings.Cut(inner, ":-")
-				all[key] = meant(cmp.Or(lookup(o, name), otherwise))
+			if _, ok := variable(text); ok {
+				all[key] = meant(expanded(text, o))
 				continue
 			}
 		}
@@ -116,6 +115,16 @@ func expand(settings map[string]any, o Options) (map[string]any, error) {
 		all[key] = plain
 	}
 	return all, nil
+}
+
+// expanded is a text, or what it stands for if it is ${NAME} or ${NAME:-default}.
+func expanded(text string, o Options) string {
+	inner, ok := variable(text)
+	if !ok {
+		return text
+	}
+	name, otherwise, _ := strings.Cut(inner, ":-")
+	return cmp.Or(lookup(o, name), otherwise)
 }
 
 func meant(text string) any {

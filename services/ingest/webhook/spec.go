@@ -28,6 +28,13 @@ type Spec struct {
 	// where need be dead-lettered, by itself.
 	Split bool `yaml:"split"`
 
+	// Order yields what the messages of a split body are put in order by, smallest first: for senders that promise none.
+	// Those for which it yields nothing come first.
+	Order string `yaml:"order"`
+	// Conceal are the names of XML elements whose text nobody may see: it is blotted out before programs see the body, and
+	// before a dead letter keeps it.
+	Conceal Names `yaml:"conceal"`
+
 	// Settings are for the programs. A text may be ${NAME} or ${NAME:-default}, from the environment.
 	Settings map[string]any `yaml:"settings"`
 	// Functions are definitions that all programs of the source share.
@@ -161,9 +168,7 @@ func (s *Spec) settle() {
 	}
 	orElse(&s.Memory.Entries, 100_000)
 	orElse(&s.Memory.Keep, 72*time.Hour)
-	for a := &s.Auth; a != nil; a = a.And {
-		a.settle()
-	}
+	s.Auth.each((*Auth).settle)
 	for i := range s.Handshake {
 		s.Handshake[i].settle()
 	}
@@ -191,6 +196,12 @@ func (s *Spec) problems() error {
 	}
 	if s.Split && s.Format != formatJSON {
 		say("split", "only with format json")
+	}
+	if s.Order != "" && !s.Split {
+		say("order", "only with split")
+	}
+	if len(s.Conceal) > 0 && s.Format != formatXML {
+		say("conceal", "only with format xml")
 	}
 	if s.Unmapped != unmappedDeadLetter && s.Unmapped != unmappedSkip {
 		say("unmapped", "dead_letter or skip")

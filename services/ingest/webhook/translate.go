@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -26,6 +27,7 @@ type translation struct {
 	headers map[string]any
 	query   map[string]any
 	user    map[string]any // of the message, once it has been asked for
+	order   any            // what the message is put in order by
 }
 
 func (t *translation) messages() (all []Message) {
@@ -34,16 +36,27 @@ func (t *translation) messages() (all []Message) {
 		t.headers[h.Name] = h.Value
 	}
 	t.query = flat(t.source.Query(t.request))
+	conceal(t.request.Body, t.source.spec.Conceal)
+	type placed struct {
+		message Message
+		by      any
+	}
+	var found []placed
 	t.source.pieces(t.request.Body, func(p piece) bool {
-		all = append(all, t.message(p))
+		m := t.message(p)
+		found = append(found, placed{m, t.order})
 		return true
 	})
+	slices.SortStableFunc(found, func(a, b placed) int { return gojq.Compare(a.by, b.by) })
+	for _, p := range found {
+		all = append(all, p.message)
+	}
 	return all
 }
 
 // message translates one.
 func (t *translation) message(p piece) Message {
-	t.user = nil
+	t.user, t.order = nil, nil
 	m := Message{Start: p.start, End: p.end, Key: hashed(t.request.Body[p.start:p.end])}
 	if p.err != nil {
 		// What it is, and which, may stand in its headers.
@@ -79,6 +92,11 @@ func (t *translation) translate(m *Message, body any) error {
 	}
 	if m.Key, err = t.key(m, input); err != nil {
 		return err
+	}
+	if ps.order != nil {
+		if t.order, err = ps.order.first(t.ctx, ps.settings, input); err != nil {
+			return err
+		}
 	}
 	for _, c := range ps.refuse {
 		if holds, err := c.when.holds(t.ctx, ps.settings, input); err != nil {

@@ -68,8 +68,10 @@ func (v vector) source(t testing.TB) *webhook.Source {
 	switch {
 	case v.System == "shopify" || v.System == "stripe" || v.System == "zendesk" || v.System == "contentful" || v.Name != "cloudinary-sha256-valid" && v.System == "cloudinary":
 		return shipped(t, map[string]string{"CONTENTFUL_WEBHOOK_SECRETS": v.Secret, "CLOUDINARY_WEBHOOK_SECRETS": v.Secret, "SHOPIFY_WEBHOOK_SECRETS": v.Secret, "STRIPE_WEBHOOK_SECRETS": "whsec_another," + v.Secret, "ZENDESK_WEBHOOK_SECRETS": v.Secret + ", another"}).Find(v.System)
-	case strings.HasPrefix(v.Name, "hubspot-v1"):
-		return vendor(t, "hubspot-v1", v.Secret)
+	case v.System == "hubspot":
+		return shipped(t, map[string]string{
+			"HUBSPOT_WEBHOOK_SECRETS": v.Secret, "HUBSPOT_WEBHOOK_LEGACY_SECRETS": v.Secret, "HUBSPOT_WEBHOOK_PUBLIC_URL": "https://door.example.com",
+		}).Find("hubspot")
 	case strings.HasPrefix(v.Name, "cloudinary-sha256"):
 		return vendor(t, "cloudinary-sha256", v.Secret)
 	}

@@ -1,6 +1,7 @@
 package webhook
 
 import (
+	"cmp"
 	"crypto/hmac"
 	"crypto/sha1" //nolint:gosec // some vendors sign with it (Intercom, Cloudinary), and HMAC-SHA1 still holds
 	"crypto/sha256"
@@ -45,17 +46,35 @@ func (s *Source) newVerifier(a *Auth, o Options) (verifier, error) {
 	switch {
 	case a.isSigned():
 		t, _ := parseTemplate(a.Signed) // which problems has looked at
-		v = &signed{auth: a, secrets: secrets, template: t}
+		v = &signed{auth: a, secrets: secrets, template: t, base: strings.TrimSuffix(expanded(a.PublicURL, o), "/"), local: s.dev}
 	case a.Scheme == schemeMTLS:
 		v = subject{a}
 	default:
 		v = credential{auth: a, secrets: secrets}
 	}
-	if a.And == nil {
+	if a.And != nil {
+		other, err := s.newVerifier(a.And, o)
+		if err != nil {
+			return nil, err
+		}
+		v = both{v, other}
+	}
+	if a.Or == nil {
 		return v, nil
 	}
-	other, err := s.newVerifier(a.And, o)
-	return both{v, other}, err
+	other, err := s.alternative(a, o)
+	return either{v, other}, err
+}
+
+// alternative is what will do too, where it has secrets: those of what it stands beside, or its own, which nothing takes
+// the place of and without which nothing is amiss.
+func (s *Source) alternative(to *Auth, o Options) (verifier, error) {
+	secrets, _, err := secretsOf(to.Or, o)
+	shares := to.Or.SecretEnv != "" && to.Or.SecretEnv == to.SecretEnv
+	if err != nil || len(secrets) == 0 && to.Or.Scheme != schemeMTLS && !shares {
+		return shut{}, err
+	}
+	return s.newVerifier(to.Or, o)
 }
 
 // both is one proof and another.
@@ -68,6 +87,18 @@ func (b both) verify(r *Request) error {
 	return b.second.verify(r)
 }
 
+// either is one proof or another. What the first says of a request that has none of them counts: a message that is too
+// old must not pass for one that is not signed.
+type either struct{ first, second verifier }
+
+func (e either) verify(r *Request) error {
+	err := e.first.verify(r)
+	if err == nil || e.second.verify(r) == nil {
+		return nil
+	}
+	return err
+}
+
 // shut lets nobody in.
 type shut struct{}
 
@@ -78,6 +109,8 @@ type signed struct {
 	auth     *Auth
 	secrets  []config.Secret
 	template template
+	base     string // of the URL that is signed; empty for that of the request
+	local    bool   // who signs is on this machine, and need not call by https
 }
 
 func (s *signed) verify(r *Request) error {
@@ -158,18 +191,19 @@ func (s *signed) urls(r *Request) []string {
 	if !s.template.has(partURL) {
 		return []string{""}
 	}
-	base := s.auth.PublicURL
-	if base == "" {
-		base = "https://" + r.Host
+	all := []string{cmp.Or(s.base, "https://"+r.Host) + r.URL.RequestURI()}
+	if s.base == "" && s.local {
+		all = append(all, "http://"+r.Host+r.URL.RequestURI())
 	}
-	raw := strings.TrimSuffix(base, "/") + r.URL.RequestURI()
 	if s.auth.Unescape == "" {
-		return []string{raw}
+		return all
 	}
-	if decoded := unescape(raw, s.auth.Unescape); decoded != raw {
-		return []string{raw, decoded}
+	for _, raw := range all[:len(all):len(all)] {
+		if decoded := unescape(raw, s.auth.Unescape); decoded != raw {
+			all = append(all, decoded)
+		}
 	}
-	return []string{raw}
+	return all
 }
 
 // unescape decodes the percent-escapes of some characters and leaves all others alone.

@@ -128,16 +128,17 @@ func visible(h http.Header, secrets []string) []Header {
 // Query is the request's query without a token that may stand in it.
 func (s *Source) Query(r *Request) url.Values {
 	q := r.URL.Query()
-	for a := &s.spec.Auth; a != nil; a = a.And {
+	s.spec.Auth.each(func(a *Auth) {
 		if a.Query != "" {
 			q.Del(a.Query)
 		}
-	}
+	})
 	return q
 }
 
 // Translate makes messages of a body, and of each message what it means. It never fails as a whole:
-// what cannot be understood is a message that says so. Nothing it returns aliases the body.
+// what cannot be understood is a message that says so. Nothing it returns aliases the body, in which what the source
+// conceals is blotted out.
 func (s *Source) Translate(ctx context.Context, r *Request) []Message {
 	ctx, cancel := context.WithTimeout(ctx, deadline)
 	defer cancel()

@@ -14,6 +14,7 @@ import (
 var (
 	errNoElement   = errors.New("there is no element")
 	errTwoElements = errors.New("there is more than one element")
+	errDirective   = errors.New("a document type is not taken")
 )
 
 // element is an XML element on its way to being a value.
@@ -71,6 +72,8 @@ func decodeXML(d *xml.Decoder) (any, error) {
 			return nil, err
 		}
 		switch token := token.(type) {
+		case xml.Directive: // a document type can define entities, and no vendor sends one
+			return nil, errDirective
 		case xml.StartElement:
 			values += 1 + len(token.Attr)
 			switch {
