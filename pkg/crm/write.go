@@ -19,7 +19,7 @@ const Braze = "braze"
 const (
 	Upsert = "upsert" // the object is made where it is missing
 	Update = "update" // an object that is missing is left missing: skipped
-	Note   = "note"   // an activity of its own; its key is the id of the write
+	Note   = "note"   // an activity of its own; its key is that of the object which it is about, or the id of the write where there is none
 )
 
 // Write is one row on its way to a target, the value of one record of crm-writeback.writes, as JSON. The record's key

@@ -79,7 +79,7 @@ var topics = []Topic{
 	},
 	{
 		Name: ContentItems, RecordType: ContentItems, Compacted: true, Retention: TombstoneRetention, Public: true,
-		WrittenBy: "ingest, upstream producers", ReadBy: "content-cacher, braze-sender",
+		WrittenBy: "ingest, content-cacher, upstream producers", ReadBy: "content-cacher, braze-sender",
 		Doc: "Approved content: images, banners, rows of feeds, blocks of pages. The newest record of a key stands; a tombstone withdraws it.",
 	},
 	{

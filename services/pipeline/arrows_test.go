@@ -35,7 +35,10 @@ var arrows = map[string]string{
 	"pkg/registry/embedded": "pkg/registry",
 
 	// Writes to CRMs, and what became of them.
-	"pkg/crm": "pkg/avro pkg/event pkg/outcome",
+	"pkg/crm":                "pkg/avro pkg/event pkg/outcome",
+	"pkg/crm/salesforcefake": "pkg/config",
+	"pkg/crm/hubspotfake":    "",
+	"pkg/crm/loyaltyfake":    "",
 
 	// What Braze reports back.
 	"pkg/currents":        "pkg/event",

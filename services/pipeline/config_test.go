@@ -20,13 +20,14 @@ func TestWhatIsNotConfiguredIsLocal(t *testing.T) {
 		environ []string
 		want    pipeline.Local
 	}{
-		{"nothing", nil, pipeline.Local{Kafka: true, Registry: true, Braze: true, Key: true, Token: true}},
-		{"a Kafka", []string{"KAFKA_BROKERS=k:9092"}, pipeline.Local{Registry: true, Braze: true, Key: true, Token: true}},
-		{"a registry", []string{"SCHEMA_REGISTRY_URL=http://r:8081"}, pipeline.Local{Kafka: true, Braze: true, Key: true, Token: true}},
-		{"a Braze", []string{"BRAZE_REST_ENDPOINT=https://rest.fra-01.braze.eu", "BRAZE_API_KEY=k"}, pipeline.Local{Kafka: true, Registry: true, Key: true, Token: true}},
-		{"keys", []string{"INGEST_KEYS=shop:s3cret"}, pipeline.Local{Kafka: true, Registry: true, Braze: true, Token: true}},
-		{"a variable that is empty", []string{"KAFKA_BROKERS="}, pipeline.Local{Kafka: true, Registry: true, Braze: true, Key: true, Token: true}},
-		{"tokens of Currents", []string{"BRAZE_CURRENTS_TOKENS=t0k3n"}, pipeline.Local{Kafka: true, Registry: true, Braze: true, Key: true}},
+		{"nothing", nil, pipeline.Local{Kafka: true, Registry: true, Braze: true, Key: true, Token: true, CRM: true}},
+		{"a Kafka", []string{"KAFKA_BROKERS=k:9092"}, pipeline.Local{Registry: true, Braze: true, Key: true, Token: true, CRM: true}},
+		{"a registry", []string{"SCHEMA_REGISTRY_URL=http://r:8081"}, pipeline.Local{Kafka: true, Braze: true, Key: true, Token: true, CRM: true}},
+		{"a Braze", []string{"BRAZE_REST_ENDPOINT=https://rest.fra-01.braze.eu", "BRAZE_API_KEY=k"}, pipeline.Local{Kafka: true, Registry: true, Key: true, Token: true, CRM: true}},
+		{"keys", []string{"INGEST_KEYS=shop:s3cret"}, pipeline.Local{Kafka: true, Registry: true, Braze: true, Token: true, CRM: true}},
+		{"a variable that is empty", []string{"KAFKA_BROKERS="}, pipeline.Local{Kafka: true, Registry: true, Braze: true, Key: true, Token: true, CRM: true}},
+		{"a file of what is written back", []string{"WRITEBACK_FILE=writeback.yaml"}, pipeline.Local{Kafka: true, Registry: true, Braze: true, Key: true, Token: true}},
+		{"tokens of Currents", []string{"BRAZE_CURRENTS_TOKENS=t0k3n"}, pipeline.Local{Kafka: true, Registry: true, Braze: true, Key: true, CRM: true}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()

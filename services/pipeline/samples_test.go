@@ -46,10 +46,14 @@ func samples(topic string) []sample {
 		return engagementSamples()
 	case schema.BrazeActions:
 		return actionSamples()
+	case schema.CRMChanges:
+		return changeSamples()
+	case schema.CRMDeliveries:
+		return crmDeliverySamples()
 	case schema.ContentItems:
 		return contentSamples()
 	case schema.DeadLetters("ingest"), schema.DeadLetters("braze-sender"), schema.DeadLetters("attribute-sync"), schema.DeadLetters("currents-fanout"),
-		schema.DeadLetters("content-cacher"):
+		schema.DeadLetters("content-cacher"), schema.DeadLetters("crm-writeback"):
 		return []sample{letterSample()}
 	}
 	return nil

@@ -24,7 +24,10 @@ func (c *core) outbound(s *state, d *rules.Draft, sub *subject, out *decision) {
 		out.row(row)
 		return
 	case d.Mode == crm.Note && d.Fields.Kind() == '{':
-		row.Key, row.Fields = row.ID, d.Fields
+		row.Fields = d.Fields
+		if row.Key == "" { // it is about nobody that the file knows
+			row.Key = row.ID
+		}
 		out.row(row)
 		return
 	}

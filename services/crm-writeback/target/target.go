@@ -35,7 +35,8 @@ type Row struct {
 type Form struct {
 	Rows  int // at most
 	Bytes int // of all rows' fields and keys, at most; 0: no bound
-	// Alike says whether two rows may stand in one call. That no key stands in a call twice is the writer's affair.
+	// Alike says whether two rows may stand in one call: an equivalence, so that rows need be compared with the call's first
+	// alone. That no key stands in a call twice is the writer's affair.
 	Alike func(a, b *Row) bool
 	// Calls is how many calls may be under way at once; 1 when 0.
 	Calls int
@@ -44,6 +45,7 @@ type Form struct {
 // Target is one CRM, billing or loyalty system. Write may be called from several goroutines, up to Form.Calls, never
 // with rows of one object in two of them.
 type Target interface {
+	// Form is asked before every call: it may change with what is left of a budget.
 	Form() Form
 	// Write makes the rows' one call, or the few that it takes, and returns when their fate is known or the context
 	// ends. It does not try again by itself, but for a token that has expired, once. The rows are the caller's

@@ -16,7 +16,7 @@ type metrics struct {
 }
 
 func newMetrics(reg prometheus.Registerer) *metrics {
-	const namespace, subsystem = "sluice", "crm_writeback"
+	const namespace, subsystem = "sluice", "writeback"
 	return &metrics{
 		calls: wire.Registered(reg, prometheus.NewCounterVec(prometheus.CounterOpts{
 			Namespace: namespace, Subsystem: subsystem, Name: "http_calls_total",

@@ -49,8 +49,8 @@ func TestCallsWaitForTheirTurn(t *testing.T) {
 		if took := time.Since(start); took != 30*time.Second {
 			t.Errorf("20 calls at 5 in 10 s took %v", took)
 		}
-		want := "# HELP sluice_crm_writeback_hubspot_daily_remaining Of these, left.\n# TYPE sluice_crm_writeback_hubspot_daily_remaining gauge\nsluice_crm_writeback_hubspot_daily_remaining 980\n"
-		if err := testutil.GatherAndCompare(registry, strings.NewReader(want), "sluice_crm_writeback_hubspot_daily_remaining"); err != nil {
+		want := "# HELP sluice_writeback_hubspot_daily_remaining Of these, left.\n# TYPE sluice_writeback_hubspot_daily_remaining gauge\nsluice_writeback_hubspot_daily_remaining 980\n"
+		if err := testutil.GatherAndCompare(registry, strings.NewReader(want), "sluice_writeback_hubspot_daily_remaining"); err != nil {
 			t.Error(err)
 		}
 	})

@@ -18,7 +18,7 @@ type metrics struct {
 }
 
 func newMetrics(reg prometheus.Registerer) *metrics {
-	const namespace, subsystem = "sluice", "crm_writeback"
+	const namespace, subsystem = "sluice", "writeback"
 	m := &metrics{
 		calls: wire.Registered(reg, prometheus.NewCounterVec(prometheus.CounterOpts{
 			Namespace: namespace, Subsystem: subsystem, Name: "hubspot_calls_total",

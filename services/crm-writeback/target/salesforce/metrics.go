@@ -17,7 +17,7 @@ type metrics struct {
 
 func newMetrics(reg prometheus.Registerer) *metrics {
 	opts := func(name, help string) prometheus.Opts {
-		return prometheus.Opts{Namespace: "sluice", Subsystem: "crm_writeback", Name: "salesforce_" + name, Help: help}
+		return prometheus.Opts{Namespace: "sluice", Subsystem: "writeback", Name: "salesforce_" + name, Help: help}
 	}
 	return &metrics{
 		calls: registered(reg, prometheus.NewCounterVec(prometheus.CounterOpts(

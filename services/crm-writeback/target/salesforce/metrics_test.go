@@ -37,7 +37,7 @@ func TestTheLimitIsExportedWhileSeveralWriteAtOnce(t *testing.T) {
 			got[f.GetName()] += m.GetGauge().GetValue() + m.GetCounter().GetValue()
 		}
 	}
-	const name = "sluice_crm_writeback_salesforce_"
+	const name = "sluice_writeback_salesforce_"
 	if got[name+"api_limit"] != 5000 || got[name+"api_usage"] < 100 || got[name+"api_usage"] > 164 {
 		t.Errorf("exported are %v", got)
 	}

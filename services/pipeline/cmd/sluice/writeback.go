@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -167,12 +168,15 @@ func (a *app) writebackTry(set *rules.Set, what attempt, sample []byte, asJSON b
 	var err error
 	if what.action != "" {
 		if !jsontext.Value(sample).IsValid() {
-			return fmt.Errorf("the sample is no JSON")
+			return errors.New("the sample is no JSON")
 		}
 		drafts, err = set.Action(&event.Action{ID: "sample", Name: what.action, User: event.User{ExternalID: what.user}, OccurredAt: time.Now().UTC(), JSON: sample})
 	} else {
 		var e event.Engagement
-		if e, err = currents.Read(sample, "", time.Now()); err != nil {
+		if e, err = currents.Read(sample, "", time.Now()); err == nil && e.Type == "" {
+			err = errors.New("it has no event_type")
+		}
+		if err != nil {
 			return fmt.Errorf("the sample is no engagement event (--action NAME says that it is a webhook): %w", err)
 		}
 		drafts, err = set.Engagement(&e)
