@@ -9,7 +9,7 @@ GOLANGCI_LINT := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 BIN := bin
 ALL_BUT_CHAOS = $$(go list work | grep -v '/pipeline/chaos$$')
 # Clusters of three nodes are started by kafkatest: beside others they get too little of the machine to agree.
-TOGETHER = $$(go list work | grep -v -e '/services/pipeline$$' -e '/pipeline/cmd/sluice$$' -e '/pipeline/chaos$$' -e '/pkg/kafkatest$$')
+TOGETHER = $$(go list work | grep -v -e '/services/pipeline$$' -e '/pipeline/cmd/sluice$$' -e '/pipeline/chaos$$' -e '/ingest/webhook$$' -e '/pkg/kafkatest$$')
 
 # Kafka and the registry are started once for all suites, and named in the environment.
 WITH_KAFKA = $(BIN)/withkafka -registry --
@@ -43,18 +43,19 @@ test: ## every test, on the embedded broker and on a real Apache Kafka
 
 # Many tests wait for brokers most of the time, so that three packages at once keep two cores busy. What puts the services
 # together is not built with the race detector, under which each service's own suite has run (make race does it all
-# the same); nor is what concerns the clouds' own libraries (filesink/clouds.go).
+# the same); nor are the translations of webhooks, in which nothing happens at once, and what concerns the clouds' own
+# libraries (filesink/clouds.go).
 # The crash suites measure nothing that the race detector could see (their services are processes of
 # their own) and print what they counted; they have the machine to themselves, and so have the tests of the shared
-# budget, which fill windows of real time.
+# budget, which fill windows of real time. Here they run in a short form; make chaos is the long one.
 BUDGET := ThreeReplicas|SecondTool
 .PHONY: suites
 suites:
 	go test -race -shuffle=on -p 3 -timeout 15m $(TOGETHER)
 	cd pkg && go test -race -count=1 -timeout 5m ./kafkatest
-	go test -count=1 -shuffle=on -p 3 -timeout 15m ./services/pipeline ./services/pipeline/cmd/sluice ./services/currents-fanout/filesink
+	go test -count=1 -shuffle=on -p 3 -timeout 15m ./services/pipeline ./services/pipeline/cmd/sluice ./services/ingest/webhook ./services/currents-fanout/filesink
 	cd services/braze-sender && go test -count=1 -v -timeout 5m -tags budget -run '$(BUDGET)' .
-	cd services/pipeline && go test -count=1 -v -timeout 15m -skip 'TestEngagementsReachEverySinkOnce' ./chaos && echo 'not run here: TestEngagementsReachEverySinkOnce (make chaos runs it)'
+	cd services/pipeline && CHAOS_EVENTS=60000 CHAOS_KILLS=8 CHAOS_BLOWS=5 go test -count=1 -v -timeout 15m -skip 'TestEngagementsReachEverySinkOnce' ./chaos && echo 'not run here: TestEngagementsReachEverySinkOnce (make chaos runs it)'
 
 .PHONY: e2e
 e2e: ## the end-to-end tests alone
@@ -80,6 +81,8 @@ chaos: ## the long crash suites: make chaos SEED=7 KILLS=60 PROFILES=1000000
 bench: ## throughput beside a limit measured in the same run; TEST_KAFKA_BROKERS takes another broker
 	cd services/pipeline && CGO_ENABLED=0 go test -run '^$$' -bench . -benchtime 1x -timeout 60m ./bench
 	cd services/braze-sender && go test -run '^$$' -bench . ./...
+	cd services/crm-writeback && go test -run '^$$' -bench . -benchtime 1x ./... && go test -run '^$$' -bench . ./plan ./rules
+	cd services/currents-fanout && go test -run '^$$' -bench Parquet ./filesink
 
 .PHONY: fuzz
 fuzz: ## every fuzz target for FUZZTIME (10s) each
