@@ -9,6 +9,7 @@ import (
 	"github.com/sluicehq/sluice/pkg/registry"
 	"github.com/sluicehq/sluice/pkg/stream"
 	"github.com/sluicehq/sluice/pkg/table"
+	"github.com/sluicehq/sluice/pkg/yamlfile"
 	"github.com/sluicehq/sluice/services/currents-fanout/watch"
 )
 
@@ -39,9 +40,9 @@ type Options struct {
 	// DedupWindow is longer than the 7 days for which Braze keeps what it could not deliver.
 	DedupWindow time.Duration `yaml:"dedup_window" env:"CURRENTS_DEDUP_WINDOW" default:"192h" min:"0s" max:"2160h" doc:"how long after an event a record with the same id is a double of it and goes to no sink; 0 lets doubles pass, else a minute at least"`
 	// Memory bounds what all sinks hold together, however many there are and whatever they do.
-	Memory Size `yaml:"memory" env:"FANOUT_MEMORY" default:"512MiB" doc:"memory for events that sinks have not taken yet, shared by all of them as their own bounds say; 16MiB at least"`
+	Memory yamlfile.Size `yaml:"memory" env:"FANOUT_MEMORY" default:"512MiB" doc:"memory for events that sinks have not taken yet, shared by all of them as their own bounds say; 16MiB at least"`
 	// DedupMemory is for knowing at once that an event is no double, which nearly all are not.
-	DedupMemory Size `yaml:"dedup_memory" env:"FANOUT_DEDUP_MEMORY" default:"64MiB" doc:"memory for recognising new events without asking the disk, of all topics together: two bytes for each of the dedup window"`
+	DedupMemory yamlfile.Size `yaml:"dedup_memory" env:"FANOUT_DEDUP_MEMORY" default:"64MiB" doc:"memory for recognising new events without asking the disk, of all topics together: two bytes for each of the dedup window"`
 	// Drain leaves time, before DRAIN_TIMEOUT, for the commits.
 	Drain        time.Duration `yaml:"drain" env:"FANOUT_DRAIN" default:"10s" min:"0s" max:"10m" doc:"how long batches under way may take when the process is told to stop, or a partition goes to another; less than DRAIN_TIMEOUT"`
 	WriteTimeout time.Duration `yaml:"write_timeout" env:"FANOUT_WRITE_TIMEOUT" default:"5m" min:"1s" max:"1h" doc:"longest time a sink may take over one batch before it is given up and tried again"`
@@ -58,7 +59,7 @@ func (o Options) Validate() error {
 		problems = append(problems, config.Problem{Field: "dedup_window", Value: o.DedupWindow.String(), Allowed: "0s, or a minute at least"})
 	}
 	if o.Memory < minMemory {
-		problems = append(problems, config.Problem{Field: "memory", Value: o.Memory.String(), Allowed: "at least " + Size(minMemory).String()})
+		problems = append(problems, config.Problem{Field: "memory", Value: o.Memory.String(), Allowed: "at least " + yamlfile.Size(minMemory).String()})
 	}
 	if o.DedupMemory < 1<<20 {
 		problems = append(problems, config.Problem{Field: "dedup_memory", Value: o.DedupMemory.String(), Allowed: "at least 1MiB"})

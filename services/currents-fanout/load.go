@@ -1,16 +1,13 @@
 package currentsfanout
 
 import (
-	"fmt"
+	"cmp"
 	"maps"
-	"os"
-	"reflect"
 	"slices"
 	"strings"
 
-	"github.com/goccy/go-yaml/ast"
-
 	"github.com/sluicehq/sluice/pkg/config"
+	"github.com/sluicehq/sluice/pkg/yamlfile"
 )
 
 // Load reads a sinks.yaml and checks it without opening anything: what `sluice sinks check` does. An empty
@@ -26,107 +23,64 @@ func (k Kinds) Load(file string, lookup func(string) (string, bool)) (*File, err
 	if file == "" {
 		return k.Parse("", shipped, lookup)
 	}
-	text, err := readBounded(file)
+	text, err := yamlfile.ReadFile(file)
 	if err != nil {
-		return nil, config.Problems{{Field: "sinks_file", Env: "SINKS_FILE", Value: file, Allowed: "a file that can be read: " + reason(err)}}
+		return nil, config.Problems{{Field: "sinks_file", Env: "SINKS_FILE", Value: file, Allowed: "a file that can be read: " + err.Error()}}
 	}
 	return k.Parse(file, text, lookup)
 }
 
 // Parse is Load of a text.
 func (k Kinds) Parse(name string, text []byte, lookup func(string) (string, bool)) (*File, error) {
-	if lookup == nil {
-		lookup = os.LookupEnv
+	file := yamlfile.New(cmp.Or(name, "sinks.yaml"), lookup)
+	var root struct {
+		Sinks yamlfile.Raw `yaml:"sinks"`
 	}
-	d := &decoder{name: name, lookup: lookup}
-	if d.name == "" {
-		d.name = "sinks.yaml"
+	file.Decode(text, &root)
+	list, ok := root.Sinks.Elements()
+	if !ok {
+		file.Objections(root.Sinks, config.Problem{Allowed: "expected a list of sinks"})
 	}
 	f := &File{Name: name}
-	if root := d.parse(text); root != nil {
-		d.file(k, root, f)
+	names := map[string]bool{}
+	for _, part := range list {
+		s := k.sink(file, part)
+		if s.Name != "" && names[s.Name] {
+			file.Objections(part, config.Problem{Field: "name", Value: s.Name, Allowed: "a name that no other sink has"})
+		}
+		names[s.Name] = true
+		f.Sinks = append(f.Sinks, s)
 	}
-	if err := d.err(); err != nil {
+	if err := file.Err(); err != nil {
 		return nil, err
 	}
 	return f, nil
 }
 
-// file reads the root of the file.
-func (d *decoder) file(kinds Kinds, root ast.Node, f *File) {
-	pairs, ok := d.pairs("", root)
-	if !ok {
-		d.wrong("", root, nil, "expected a mapping with the key sinks")
-		return
-	}
-	names := map[string]bool{}
-	for _, p := range pairs {
-		if p.key != "sinks" {
-			d.wrong(shortened(p.key), p.at, nil, "unknown key; known here: sinks")
-			continue
-		}
-		list, ok := p.value.(*ast.SequenceNode)
-		if !ok && !isNull(p.value) {
-			d.wrong("sinks", p.value, nil, "expected a list of sinks")
-		}
-		if !ok {
-			continue
-		}
-		for i, node := range list.Values {
-			s := d.sink(kinds, fmt.Sprintf("sinks[%d]", i), node)
-			if s.Name != "" && names[s.Name] {
-				d.wrong("sinks["+s.Name+"].name", node, s.Name, "a name that no other sink has")
-			}
-			names[s.Name] = true
-			f.Sinks = append(f.Sinks, s)
-		}
-	}
-}
-
-// sink reads one sink. Its path names it as soon as its name is known, since a number says little.
-func (d *decoder) sink(kinds Kinds, path string, node ast.Node) (s SinkConfig) {
-	pairs, ok := d.pairs(path, node)
-	if !ok {
-		d.wrong(path, node, nil, "expected a mapping with the keys "+strings.Join(keysOf(reflect.TypeFor[SinkConfig]()), ", "))
-		return s
-	}
-	if name := d.word(pairs, "name"); sinkName.MatchString(name) {
-		path = "sinks[" + name + "]"
-	}
-	word := d.word(pairs, "kind")
-	kind, known := kinds[word]
+// sink reads one sink. Its kind says which options it has, and what its batches are without any word of them.
+func (k Kinds) sink(file *yamlfile.File, part yamlfile.Raw) (s SinkConfig) {
+	word := part.Behind("kind").Text()
+	kind, known := k[word]
 	if !known && word != "" {
-		d.wrong(path+".kind", node, word, "one of "+strings.Join(kinds.names(), ", "))
+		file.Objections(part, config.Problem{Field: "kind", Value: word, Allowed: "one of " + strings.Join(k.names(), ", ")})
 	}
 	s.kind = kind
-	fillDefaults(reflect.ValueOf(&s).Elem())
+	yamlfile.Default(&s)
 	s.Batch = s.Batch.or(kind.Batch)
-	var options ast.Node
-	own := pairs[:0:0]
-	for _, p := range pairs {
-		switch _, other := kinds[p.key]; {
-		case other && p.key == word:
-			options = p.value
-		case other:
-			d.wrong(path+"."+p.key, p.at, nil, "a sink of kind "+word+" has no such options")
-		default:
-			own = append(own, p)
+	for _, key := range part.Keys() {
+		if _, other := k[key]; other && key != word {
+			file.Objections(part.Behind(key), config.Problem{Allowed: "a sink of kind " + word + " has no such options"})
 		}
 	}
-	d.fields(path, node, own, reflect.ValueOf(&s).Elem())
-	d.objections(path, node, s.Validate())
+	file.Read(part.Without(k.names()...), &s)
+	file.Objections(part, s.Validate())
 	if !known {
 		return s
 	}
 	s.Options = kind.New()
-	v := reflect.ValueOf(s.Options).Elem()
-	fillDefaults(v)
-	at := options
-	if isNull(options) {
-		options, at = nil, node
-	}
-	if d.value(path+"."+word, at, options, v) {
-		d.objections(path+"."+word, at, s.Options.Validate())
+	yamlfile.Default(s.Options)
+	if options := part.Behind(word); file.Read(options, s.Options) {
+		file.Objections(options, s.Options.Validate())
 	}
 	return s
 }

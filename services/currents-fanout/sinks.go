@@ -12,6 +12,7 @@ import (
 	"github.com/sluicehq/sluice/pkg/config"
 	"github.com/sluicehq/sluice/pkg/quota"
 	"github.com/sluicehq/sluice/pkg/schema"
+	"github.com/sluicehq/sluice/pkg/yamlfile"
 )
 
 // File is a sinks.yaml that was read and checked.
@@ -32,7 +33,7 @@ type SinkConfig struct {
 	Batch         Batch         `yaml:"batch" doc:"when a batch is full or due"`
 	Concurrency   int           `yaml:"concurrency" default:"4" min:"1" max:"256" doc:"batches under way at once; events of one customer are never in two of them"`
 	FailureBudget time.Duration `yaml:"failure_budget" default:"72h" min:"1m" max:"8760h" doc:"how long it may fail without a break; notices at 50, 70, 90 and 100 %, and nothing is ever dropped"`
-	Memory        Size          `yaml:"memory" default:"32MiB" min:"1MiB" max:"64GiB" doc:"what it may hold; less where FANOUT_MEMORY does not go round"`
+	Memory        yamlfile.Size `yaml:"memory" default:"32MiB" min:"1MiB" max:"64GiB" doc:"what it may hold; less where FANOUT_MEMORY does not go round"`
 
 	// Options are those of its kind, read and checked: *httpsink.Options for http, say.
 	Options KindOptions `yaml:"-"`
@@ -43,7 +44,7 @@ type SinkConfig struct {
 // of a partition it is a stretch that it speaks of.
 type Batch struct {
 	Events int           `yaml:"events" default:"500" min:"1" max:"10000000" doc:"most events"`
-	Bytes  Size          `yaml:"bytes" default:"1MiB" min:"1KiB" max:"4GiB" doc:"most bytes of records, unless one alone is larger"`
+	Bytes  yamlfile.Size `yaml:"bytes" default:"1MiB" min:"1KiB" max:"4GiB" doc:"most bytes of records, unless one alone is larger"`
 	Linger time.Duration `yaml:"linger" default:"5s" min:"0s" max:"24h" doc:"longest wait for company"`
 }
 

@@ -24,6 +24,9 @@ var arrows = map[string]string{
 	"pkg/quota":   "",
 	"pkg/config":  "",
 
+	// Files that people write by hand.
+	"pkg/yamlfile": "pkg/config",
+
 	// JSON for programs in jq.
 	"pkg/jsontree": "",
 

@@ -7,7 +7,7 @@ import (
 	"strings"
 
 	"github.com/sluicehq/sluice/pkg/crm"
-	"github.com/sluicehq/sluice/services/crm-writeback/rules/yamlfile"
+	"github.com/sluicehq/sluice/pkg/yamlfile"
 )
 
 // compiler makes a Set of what the file says, and notes what cannot be right.

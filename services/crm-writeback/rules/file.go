@@ -4,7 +4,7 @@ import (
 	"time"
 
 	"github.com/sluicehq/sluice/pkg/quota"
-	"github.com/sluicehq/sluice/services/crm-writeback/rules/yamlfile"
+	"github.com/sluicehq/sluice/pkg/yamlfile"
 )
 
 // fileSet is writeback.yaml as it stands.

@@ -8,7 +8,7 @@ import (
 	"path/filepath"
 
 	"github.com/sluicehq/sluice/pkg/config"
-	"github.com/sluicehq/sluice/services/crm-writeback/rules/yamlfile"
+	"github.com/sluicehq/sluice/pkg/yamlfile"
 )
 
 //go:embed writeback.yaml

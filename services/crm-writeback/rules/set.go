@@ -4,7 +4,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/sluicehq/sluice/services/crm-writeback/rules/yamlfile"
+	"github.com/sluicehq/sluice/pkg/yamlfile"
 )
 
 // Set is a writeback.yaml that was read and checked. Goroutines share it.

@@ -64,9 +64,9 @@ func (f *File) variable(name string) (string, error) {
 	case !inFile:
 		return "", errors.New("set " + name + ", or name a file in " + name + "_FILE")
 	}
-	text, err := readBounded(file)
-	if err != nil { // not the name: people put the secret itself where its file's name belongs
-		return "", errors.New("the file that " + name + "_FILE names must be readable: " + reason(err))
+	text, err := ReadFile(file)
+	if err != nil { // without the name: people put the secret itself where its file's name belongs
+		return "", fmt.Errorf("the file that %s_FILE names must be readable: %w", name, err)
 	}
 	return strings.TrimRight(string(text), "\r\n"), nil
 }
@@ -79,24 +79,28 @@ func (f *File) scrub(words string) string {
 	return words
 }
 
-func readBounded(name string) ([]byte, error) {
+// ReadFile reads a file of at most [Largest] bytes. The error does not name it.
+func ReadFile(name string) ([]byte, error) {
 	file, err := os.Open(filepath.Clean(name))
 	if err != nil {
-		return nil, err
+		return nil, reason(err)
 	}
 	defer func() { _ = file.Close() }()
 	text, err := io.ReadAll(io.LimitReader(file, Largest+1))
-	if err == nil && len(text) > Largest {
-		err = fmt.Errorf("it is larger than %d bytes", Largest)
+	if err != nil {
+		return nil, reason(err)
 	}
-	return text, err
+	if len(text) > Largest {
+		return nil, fmt.Errorf("it is larger than %d bytes", Largest)
+	}
+	return text, nil
 }
 
 // reason is an error without the path it concerns.
-func reason(err error) string {
+func reason(err error) error {
 	var path *fs.PathError
 	if errors.As(err, &path) {
-		return path.Err.Error()
+		return path.Err
 	}
-	return err.Error()
+	return err
 }

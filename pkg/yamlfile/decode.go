@@ -8,8 +8,6 @@ import (
 
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
-
-	"github.com/sluicehq/sluice/pkg/config"
 )
 
 // value reads a node into v and reports whether it could. A nil node leaves the defaults; at is where to point then.
@@ -40,7 +38,7 @@ func (f *File) value(path string, at, node ast.Node, v reflect.Value) bool {
 		if node != nil {
 			var ok bool
 			if pairs, ok = f.pairs(path, node); !ok {
-				f.wrong(path, node, nil, "expected a mapping with the keys "+strings.Join(keysOf(v.Type()), ", "))
+				f.wrong(path, node, nil, "expected a mapping with "+keysInWords(v.Type()))
 				return false
 			}
 		}
@@ -192,38 +190,4 @@ func (f *File) foreign(path string, node ast.Node, v reflect.Value) bool {
 		return false
 	}
 	return true
-}
-
-// objections notes what a Validate has found in a part of the file; at is where to point for what is not there.
-func (f *File) objections(path string, node, key ast.Node, err error) {
-	for _, e := range flatten(err) {
-		var p config.Problem
-		if !errors.As(e, &p) {
-			p = config.Problem{Allowed: e.Error()}
-		}
-		p.Allowed = f.scrub(p.Allowed)
-		if text, ok := p.Value.(string); ok {
-			p.Value = f.scrub(text)
-		}
-		at := find(node, p.Field)
-		if at == nil {
-			at = key
-		}
-		f.wrong(join(path, p.Field), at, p.Value, p.Allowed)
-	}
-}
-
-// flatten takes joined errors apart.
-func flatten(err error) []error {
-	if err == nil {
-		return nil
-	}
-	if joined, ok := err.(interface{ Unwrap() []error }); ok {
-		var all []error
-		for _, e := range joined.Unwrap() {
-			all = append(all, flatten(e)...)
-		}
-		return all
-	}
-	return []error{err}
 }

@@ -47,6 +47,14 @@ func keysOf(t reflect.Type) []string {
 	return keys
 }
 
+func keysInWords(t reflect.Type) string {
+	keys := keysOf(t)
+	if len(keys) == 1 {
+		return "the key " + keys[0]
+	}
+	return "the keys " + strings.Join(keys, ", ")
+}
+
 // fillDefaults sets what `default` tags say. A tag that cannot be right is a mistake in the program.
 func fillDefaults(v reflect.Value) {
 	if v.Kind() != reflect.Struct || readsText(v.Type()) {

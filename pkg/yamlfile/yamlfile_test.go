@@ -10,7 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/sluicehq/sluice/pkg/config"
-	"github.com/sluicehq/sluice/services/crm-writeback/rules/yamlfile"
+	"github.com/sluicehq/sluice/pkg/yamlfile"
 )
 
 type file struct {

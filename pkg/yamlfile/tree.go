@@ -89,7 +89,10 @@ func mappingOf(node ast.Node) ([]*ast.MappingValueNode, bool) {
 // callers are the keys by which the elements of lists are called, the first of which counts.
 var callers = []string{"name", "object", "field"}
 
-var callable = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_-]{0,62}$`)
+// callable fits no number: that is an element without a name.
+var callable = regexp.MustCompile(`^([0-9]+-|[0-9]*[A-Za-z_])[A-Za-z0-9_-]*$`)
+
+const longestName = 63
 
 // called is what an element of a list is called in messages: by its name as soon as it has one, since a number says little.
 func called(element ast.Node, i int) string {
@@ -99,7 +102,7 @@ func called(element ast.Node, i int) string {
 			if keyText(v.Key) != caller {
 				continue
 			}
-			if text, ok := scalarText(v.Value); ok && callable.MatchString(text) {
+			if text, ok := scalarText(v.Value); ok && len(text) <= longestName && callable.MatchString(text) {
 				return text
 			}
 			return strconv.Itoa(i)
