@@ -13,6 +13,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
 	"github.com/rs/zerolog"
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/sluicehq/sluice/pkg/avro"
 	"github.com/sluicehq/sluice/pkg/daemon"
@@ -284,6 +286,42 @@ func (s *scene) updates(n int) []event.Update {
 		list = append(list, u)
 	})
 	return list
+}
+
+// settled waits until no transaction on a topic is under way any more: Apache Kafka answers a commit before what was
+// committed can be read.
+func (s *scene) settled(topic string) {
+	s.t.Helper()
+	client, err := kgo.NewClient(kgo.SeedBrokers(s.config.Kafka.Brokers...))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer client.Close()
+	admin, name := kadm.NewClient(client), s.config.Kafka.Topic(topic)
+	deadline := time.After(60 * time.Second)
+	for {
+		ends, err := admin.ListEndOffsets(s.t.Context(), name)
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		readable, err := admin.ListCommittedOffsets(s.t.Context(), name)
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		behind := false
+		ends.Each(func(end kadm.ListedOffset) {
+			upTo, ok := readable.Lookup(name, end.Partition)
+			behind = behind || !ok || upTo.Offset < end.Offset
+		})
+		if !behind {
+			return
+		}
+		select {
+		case <-deadline:
+			s.t.Fatalf("a transaction on %s does not end", topic)
+		case <-time.After(5 * time.Millisecond):
+		}
+	}
 }
 
 // letters reads the dead letters, once there are so many.

@@ -157,6 +157,7 @@ func TestWhatIsRefusedOrDeletedIsToldAgainAndNothingElse(t *testing.T) {
 			s.produce(records...)
 			accepted += len(records)
 			r.law(accepted)
+			s.settled(schema.BrazeAttributes)
 			receipts := m.hear(s.updates(len(m.heard)))
 			if user := names[dice.IntN(users)]; round%2 == 1 {
 				receipts = append(receipts, m.forget(user))
