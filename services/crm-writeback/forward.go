@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strconv"
 	"sync"
 	"time"
 
@@ -145,7 +146,15 @@ func (f *forwarder) forward(ctx context.Context, it *item, now time.Time) {
 		return
 	}
 	it.attempts, it.first = 1, now
-	record := &stream.Record{Topic: f.profiles, Key: []byte(p.User.Key()), Value: avro.AppendProfile(nil, f.schema, &p)}
+	record := &stream.Record{
+		Topic: f.profiles, Key: []byte(p.User.Key()), Value: avro.AppendProfile(nil, f.schema, &p),
+		Headers: []stream.Header{
+			{Key: "event-id", Value: []byte(p.ID)},
+			{Key: "source", Value: []byte(p.Source)},
+			{Key: "origin", Value: []byte(it.write.Origin)},
+			{Key: "hops", Value: strconv.AppendInt(nil, int64(it.write.Hops+1), 10)},
+		},
+	}
 	f.receipts.Produce(context.WithoutCancel(ctx), record, func(r *stream.Record, err error) {
 		switch {
 		case err == nil:

@@ -183,7 +183,7 @@ type why struct {
 }
 
 // Reasons of what is settled when it is planned, the weightiest first.
-var reasons = [...]string{"loop", "conflict", "owned_by_crm", "echo", "stale", "unchanged"}
+var reasons = [...]string{"loop", "conflict", "owned_by_crm", "echo", "stale", "consent", "unchanged"}
 
 func (w *why) add(reason, field string) {
 	for i, known := range reasons {

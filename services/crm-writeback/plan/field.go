@@ -95,6 +95,9 @@ func (j *judge) judge(f *field, e *edit, owner rules.Owner) verdict {
 	if v.fate == won || v.fate == looped {
 		f.set(e)
 	}
+	if v.fate == looped {
+		f.refused = e.side == inBraze // the system does not have it: said again, or sent once more, it is written
+	}
 	return v
 }
 

@@ -17,15 +17,17 @@ func (c *core) inbound(s *state, ch *event.Change, back *rules.Back, sub *subjec
 		out.settle(outcome.Outcome{Kind: outcome.Skipped, Reason: "unmapped", Detail: "writeback.yaml has no " + ch.Object + " of " + ch.System})
 		return
 	}
+	if ch.Kind == event.Deleted { // what is gone is neither begun nor linked: nobody would ever take that back
+		if o := s.byID(ch.System, ch.Object, ch.ObjectID); o != nil {
+			o.gone()
+		}
+		out.settle(outcome.Outcome{Kind: outcome.Skipped, Reason: "object_deleted"})
+		return
+	}
 	o := s.objectOf(ch.System, ch.Object, ch.ObjectID, back.KeyField, back.Key)
 	c.link(o, ch.ObjectID, sub, out)
-	switch ch.Kind {
-	case event.Linked:
+	if ch.Kind == event.Linked {
 		out.settle(outcome.Outcome{Kind: outcome.Skipped, Reason: "linked"})
-		return
-	case event.Deleted:
-		o.gone()
-		out.settle(outcome.Outcome{Kind: outcome.Skipped, Reason: "object_deleted"})
 		return
 	}
 	if len(back.Fields) == 0 {
@@ -69,6 +71,10 @@ type incoming struct {
 func (t *incoming) take(b *rules.BackField) {
 	f := t.o.field(b.Name)
 	if f == nil {
+		if grant(b) && b.Owner != rules.OwnerCRM {
+			t.why.add("consent", b.Name)
+			return
+		}
 		t.forward = append(t.forward, *b)
 		return
 	}
@@ -80,10 +86,11 @@ func (t *incoming) take(b *rules.BackField) {
 		side: inCRM, raw: b.Raw, hash: t.hash(t.o.target, t.o.object, b.Name, b.Raw), at: millis(t.sub.at), number: t.version,
 		event: t.sub.cause.EventID,
 	}
-	if reason := t.comesBack(f, &e); reason != "" {
+	if reason := t.comesBack(f, &e, b); reason != "" {
 		t.why.add(reason, b.Name)
 		return
 	}
+	kept := owner == rules.OwnerBraze && t.ours && f.heard.hash == e.hash && f.toCRM.hash == f.win.hash && f.toCRM.planned != 0
 	v := t.judge.judge(f, &e, owner)
 	f.listen(&e)
 	switch v.fate {
@@ -111,6 +118,9 @@ func (t *incoming) take(b *rules.BackField) {
 		f.toBraze = sent{hash: f.win.hash, planned: t.judge.now}
 		travelled(t.row, f)
 	}
+	if kept {
+		return // it was given back what both are to have, and has made the same of it again
+	}
 	if given := f.given(&e); v.toCRM && len(given) > 0 && t.o.key != "" {
 		t.restore.add(b.Name, given)
 		f.expect(t.write, t.judge.now)
@@ -121,7 +131,7 @@ func (t *incoming) take(b *rules.BackField) {
 // comesBack says why a value is not an edit at all: it is a write of ours that comes back, or one that has come back by
 // another way already and which something newer has replaced, or what our account did before the write that the system
 // has now. A real edit ends the wait for what came before it.
-func (t *incoming) comesBack(f *field, e *edit) string {
+func (t *incoming) comesBack(f *field, e *edit, b *rules.BackField) string {
 	switch {
 	case t.ours && f.echo(e.hash, e.at, t.reliable, t.judge.skew):
 		f.listen(e)
@@ -131,8 +141,26 @@ func (t *incoming) comesBack(f *field, e *edit) string {
 	case t.ours && t.signed && t.reliable && e.at < f.heard.at && f.heard.hash == f.win.hash:
 		return "stale"
 	}
+	if grant(b) && b.Owner != rules.OwnerCRM && !f.mayGrant() {
+		return "consent"
+	}
 	f.edited(e.at, t.judge.skew)
 	return ""
+}
+
+// grant reports whether a field says that somebody may be sent to.
+func grant(b *rules.BackField) bool {
+	if b.Subscription != nil {
+		return b.Subscription.State == "subscribed"
+	}
+	return consent(&b.Field) && (string(b.Value) == `"subscribed"` || string(b.Value) == `"opted_in"`)
+}
+
+// mayGrant reports whether the system can mean it. One that reports whole records says so of everybody whose box nobody
+// has ever ticked, and of who has withdrawn in Braze until it has been told: only a withdrawal that it has itself
+// spoken of is there for it to take back. A system that owns the field may do as it likes.
+func (f *field) mayGrant() bool {
+	return f.win.side == inCRM || f.win.side == inBraze && f.heard.hash == f.win.hash
 }
 
 // listen notes the newest thing that the system has said.

@@ -125,7 +125,7 @@ func roundTrip(t *testing.T, s *scene) {
 	stop()
 	var got []string
 	for _, w := range rows {
-		line := w.Target + " " + w.User.Key() + " " + w.Cause.Topic + " " + w.Cause.EventID + " " + string(w.Fields)
+		line := w.Target + " " + w.User.Key() + " " + strings.TrimPrefix(w.Cause.Topic, s.kafka.TopicPrefix) + " " + w.Cause.EventID + " " + string(w.Fields)
 		if w.Settled != nil {
 			line += " " + w.Settled.Outcome + " " + w.Settled.Reason
 		}

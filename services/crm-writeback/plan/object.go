@@ -4,6 +4,7 @@ package plan
 // there is no other that it could be.
 func (s *state) object(target, kind, keyField, key string) *object {
 	var unnamed *object
+	several := false
 	for i := range s.objects {
 		o := &s.objects[i]
 		if o.target != target || o.object != kind {
@@ -13,10 +14,11 @@ func (s *state) object(target, kind, keyField, key string) *object {
 		case key:
 			return o
 		case "":
+			several = unnamed != nil
 			unnamed = o
 		}
 	}
-	if unnamed == nil {
+	if unnamed == nil || several {
 		s.makeRoom()
 		unnamed = s.add()
 		unnamed.target, unnamed.object = target, kind
@@ -55,6 +57,27 @@ func (s *state) objectOf(target, kind, id, keyField, key string) *object {
 	return o
 }
 
+// byID finds the object that a system says is gone: by its id, or the only one of its kind whose id nobody has told; nil for
+// none.
+func (s *state) byID(target, kind, id string) (alone *object) {
+	candidates := 0
+	for i := range s.objects {
+		o := &s.objects[i]
+		switch {
+		case o.target != target || o.object != kind:
+		case o.id == id:
+			return o
+		case o.id == "":
+			alone = o
+			candidates++
+		}
+	}
+	if candidates != 1 {
+		return nil
+	}
+	return alone
+}
+
 // makeRoom lets go of the object that was known first, where there are too many.
 func (s *state) makeRoom() {
 	if len(s.objects) >= maxObjects {
@@ -90,6 +113,8 @@ func (o *object) field(name string) *field {
 func (o *object) gone() {
 	o.id = ""
 	for i := range o.fields {
-		o.fields[i].win, o.fields[i].toCRM = value{}, sent{}
+		f := &o.fields[i]
+		f.win, f.toCRM = value{}, sent{}
+		f.number, f.counts = 0, false // one that is made anew begins to count anew
 	}
 }

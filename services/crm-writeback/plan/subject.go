@@ -37,7 +37,7 @@ func (t *turn) subject(r *stream.Record, k kind, u *event.User, key, stated, id,
 	if at.After(r.Timestamp.Add(ahead)) { // it would win until time has caught up with it
 		*at = r.Timestamp.UTC()
 	}
-	sub = subject{key: key, user: *u, at: *at, cause: crm.Cause{Topic: inputNames[k], Partition: r.Partition, Offset: r.Offset, EventID: id}}
+	sub = subject{key: key, user: *u, at: *at, cause: crm.Cause{Topic: r.Topic, Partition: r.Partition, Offset: r.Offset, EventID: id}}
 	hash := eventHash(k, within, id)
 	if t.user.repeated(hash, t.p.core.judge.now) {
 		t.out.settle(outcome.Outcome{Kind: outcome.Skipped, Reason: "duplicate"})

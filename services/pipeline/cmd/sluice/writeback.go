@@ -60,6 +60,9 @@ func (a *app) unset(name string) (string, bool) {
 	if value := a.env(name); value != "" || strings.HasSuffix(name, "_FILE") {
 		return value, value != ""
 	}
+	if a.env(name+"_FILE") != "" { // it is set in its other way
+		return "", false
+	}
 	if strings.HasSuffix(name, "URL") {
 		return "https://unset.example", true
 	}
