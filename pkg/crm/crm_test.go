@@ -107,8 +107,8 @@ func TestWritesSurviveTheirTopic(t *testing.T) {
 
 func TestWhatIsNoWriteIsRefusedWithItsReason(t *testing.T) {
 	for value, want := range map[string]string{
-		"":                                      "EOF",
-		"[]":                                    "cannot unmarshal",
+		"":                                      "reading write",
+		"[]":                                    "reading write",
 		"{}":                                    "no id",
 		`{"id":"w"}`:                            "no target",
 		`{"id":"w","target":"crm","fields":[]}`: "fields is no object",

@@ -140,6 +140,30 @@ func TestWhatIsWrittenAgainDoesNotBringBackWhatIsGone(t *testing.T) {
 	})
 }
 
+// TestTheLaterWordOfAWithdrawalStandsAfterAColdStart lets word of an earlier withdrawal come last, as it does where two
+// doors pass each other, with something between them that only the later one takes back.
+func TestTheLaterWordOfAWithdrawalStandsAfterAColdStart(t *testing.T) {
+	onBoth(t, func(t *testing.T, s *scene) {
+		ago := func(minutes int) func(*event.Content) {
+			return func(c *event.Content) { c.ReceivedAt = time.Now().Add(-time.Duration(minutes) * time.Minute) }
+		}
+		withdraws := func(c *event.Content) { c.Withdraws, c.Approved = true, false }
+		s.placed(s.item("a", "between", ago(20)), s.item("a", "", withdraws, ago(10)), s.item("a", "", withdraws, ago(30)))
+		r := s.start()
+		r.ready()
+		if got := r.get("banners/a"); got.code != 404 {
+			t.Errorf("%+v", got)
+		}
+		r.await("the topic says last what stands", func() bool { return len(s.last()["banners/a#*"].Headers) == 1 })
+		r.stop()
+		cold := s.compacted().start()
+		cold.ready()
+		if got := cold.get("banners/a"); got.code != 404 {
+			t.Errorf("after a cold start: %+v", got)
+		}
+	})
+}
+
 // TestWordOfAWithdrawalDoesNotStandForEver looks at what is left of a withdrawal of two days ago.
 func TestWordOfAWithdrawalDoesNotStandForEver(t *testing.T) {
 	onBoth(t, func(t *testing.T, s *scene) {

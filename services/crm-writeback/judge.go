@@ -14,10 +14,7 @@ func (w *writer) judge(l *load, r target.Result, a answer, now time.Time) []endi
 	a.crmID = r.ID
 	switch {
 	case what.Kind == outcome.Deferred:
-		if o.fate.tries == 0 {
-			o.fate.since, o.fate.taken = now, w.taken
-		}
-		o.fate.tries++
+		w.stumbled(&o.fate, now)
 		o.fate.calls, o.fate.failures = 0, 0
 		if !w.worn(o, now) {
 			if w.release(o) {
@@ -25,10 +22,7 @@ func (w *writer) judge(l *load, r target.Result, a answer, now time.Time) []endi
 			}
 			return nil
 		}
-		what = outcome.Outcome{
-			Kind: outcome.Refused, Reason: "gave_up",
-			Detail: fmt.Sprintf("put off for %s while others were taken: %s: %s", now.Sub(o.fate.since).Round(time.Second), what.Reason, what.Detail),
-		}
+		what = o.fate.givenUp(what, now)
 	case what.Kind == outcome.Refused && len(l.items) > 1 && !o.fate.doubted:
 		for _, it := range l.items { // nobody knows for whose sake
 			it.alone = true
@@ -40,14 +34,35 @@ func (w *writer) judge(l *load, r target.Result, a answer, now time.Time) []endi
 		}
 		return nil
 	}
+	return endings(l, what, a)
+}
+
+// endings are those of a row's items.
+func endings(l *load, what outcome.Outcome, a answer) []ending {
 	ends := make([]ending, len(l.items))
 	for i, it := range l.items {
-		ends[i] = ending{o, it, what, a}
+		ends[i] = ending{l.object, it, what, a}
 		if what.Kind == outcome.Delivered && i < len(l.items)-1 {
 			ends[i].what.Reason = "folded"
 		}
 	}
 	return ends
+}
+
+// stumbled notes that the row at the head was put off.
+func (w *writer) stumbled(f *fate, now time.Time) {
+	if f.tries == 0 {
+		f.since, f.taken = now, w.taken
+	}
+	f.tries++
+}
+
+// givenUp is what becomes of a row that was put off for too long.
+func (f *fate) givenUp(why outcome.Outcome, now time.Time) outcome.Outcome {
+	return outcome.Outcome{
+		Kind: outcome.Refused, Reason: "gave_up",
+		Detail: fmt.Sprintf("put off for %s while others were taken: %s: %s", now.Sub(f.since).Round(time.Second), why.Reason, why.Detail),
+	}
 }
 
 // worn reports whether a row has been put off for so long, while the target took others, that it would be for ever.

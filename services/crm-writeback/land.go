@@ -21,7 +21,7 @@ func (w *writer) land(f *flight, a target.Answer, took time.Duration, now time.T
 	case a.Split:
 		w.split(f)
 	case a.Each == nil && a.All.Kind == outcome.Deferred:
-		w.again(f, a, now)
+		ends = w.again(f, a, answer{status: a.Status, requestID: a.RequestID, latency: took}, now)
 	default:
 		at := answer{status: a.Status, requestID: a.RequestID, latency: took}
 		for i := range f.loads {
@@ -102,9 +102,12 @@ func (w *writer) anyGone(f *flight) bool {
 }
 
 // again puts back the rows of a call that came to nothing. They come back together, and not before the gate is open for others:
-// if it is for one of them that the target stumbled, the others' success shows it.
-func (w *writer) again(f *flight, a target.Answer, now time.Time) {
+// if it is for one of them that the target stumbled, the others' success shows it. One that it stumbles over by itself, again and
+// again while others go well, is given up as one that is put off is: nothing behind it could be committed for ever.
+func (w *writer) again(f *flight, a target.Answer, at answer, now time.Time) []ending {
 	calls := 0
+	// Who is asked to stay away for long, or for the rate, is told nothing of the row.
+	theirs := len(f.loads) == 1 && !a.Halt && a.Status != http.StatusTooManyRequests && a.RetryAfter < time.Minute
 	for _, l := range f.loads {
 		fate := &l.object.fate
 		if a.Status == 0 || a.Status >= http.StatusInternalServerError {
@@ -114,9 +117,15 @@ func (w *writer) again(f *flight, a target.Answer, now time.Time) {
 		calls = max(calls, fate.calls)
 		if fate.calls > 1 && w.taken > fate.seen {
 			fate.failures++
+			if theirs {
+				w.stumbled(fate, now)
+			}
 		}
 		fate.seen = w.taken
 		fate.doubted = fate.doubted || a.Status == 0 || a.Status >= http.StatusInternalServerError
+	}
+	if l := &f.loads[0]; theirs && w.worn(l.object, now) {
+		return endings(l, l.object.fate.givenUp(a.All, now), at)
 	}
 	until := later(now.Add(w.schedule.Next(calls-1, a.RetryAfter)), later(w.gate.until, w.gate.wish).Add(time.Millisecond))
 	for _, l := range slices.Backward(f.loads) {
@@ -128,6 +137,7 @@ func (w *writer) again(f *flight, a target.Answer, now time.Time) {
 			w.putOff(l.object, until)
 		}
 	}
+	return nil
 }
 
 // ended takes a settled item out of its object's queue; with the last of a row the next may go. Where it could not be settled

@@ -235,6 +235,45 @@ func TestARowThatIsPutOffForEverIsGivenUpOnlyWhileOthersAreTaken(t *testing.T) {
 	}
 }
 
+// TestARowThatEveryCallOfItsOwnStumblesOverIsGivenUpOnlyWhileOthersAreTaken is of targets whose calls have one row: what
+// they say of it they say of the call.
+func TestARowThatEveryCallOfItsOwnStumblesOverIsGivenUpOnlyWhileOthersAreTaken(t *testing.T) {
+	for name, others := range map[string]bool{"others are taken": true, "nothing is taken": false} {
+		t.Run(name, func(t *testing.T) {
+			d := newDesk(System{}, target.Form{Rows: 1})
+			d.puts("bad")
+			began := d.now
+			var ends []ending
+			for n := 0; d.now.Sub(began) < 5*time.Hour && len(ends) == 0; n++ {
+				d.now = d.now.Add(30 * time.Second)
+				if others {
+					d.puts(fmt.Sprintf("u%d", n))
+				}
+				f := d.next(t)
+				if f.keys()[0] != "bad" {
+					d.settles(d.each(f, func(string) outcome.Outcome { return delivered }))
+					continue
+				}
+				a := target.Deferred("unavailable", "answered 500 Internal Server Error", 0)
+				a.Status = 500
+				d.mu.Lock()
+				delete(d.flights, f)
+				d.fared(f, a, d.now)
+				ends = d.again(f, a, answer{status: 500}, d.now)
+				d.mu.Unlock()
+			}
+			switch {
+			case !others && len(ends) > 0:
+				t.Errorf("the row is given up after %s although nothing was taken: %v", d.now.Sub(began), ends[0].what)
+			case others && (len(ends) != 1 || ends[0].what.Reason != "gave_up" || ends[0].answer.status != 500):
+				t.Errorf("the row is not given up: %v", ends)
+			case others && d.now.Sub(began) < time.Hour:
+				t.Errorf("the row is given up after %s", d.now.Sub(began))
+			}
+		})
+	}
+}
+
 func TestNothingIsWrittenWhileKafkaTakesNoDelivery(t *testing.T) {
 	d := newDesk(System{}, target.Form{Rows: 1})
 	d.puts("a", "b")

@@ -85,7 +85,10 @@ func (f *Filler) Put(h *Head, r *stream.Record) Verdict {
 		}
 	}
 	if h.Withdraws {
-		it.withdrawn = max(it.withdrawn, h.Received)
+		if h.Received < it.withdrawn {
+			return Stale
+		}
+		it.withdrawn = h.Received
 		return Gone
 	}
 	e := new(entry)

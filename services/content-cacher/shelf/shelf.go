@@ -48,8 +48,11 @@ func (s *Shelf) Put(c *event.Content) Verdict {
 	defer col.mu.Unlock()
 	was := col.get(c.ItemID)
 	it := was.successor(c.ItemID)
-	if c.Withdraws {
-		it.withdrawn = max(it.withdrawn, c.ReceivedAt.UnixMilli())
+	if at := c.ReceivedAt.UnixMilli(); c.Withdraws {
+		if at < it.withdrawn { // two doors may pass each other: the later word stands
+			return Stale
+		}
+		it.withdrawn = at
 		col.replace(was, it)
 		return Gone
 	}

@@ -29,9 +29,10 @@ func (t *Target) watch(rows int) {
 	}
 }
 
-// offersBulk reports whether a batch may be as large as a job's.
+// offersBulk reports whether a batch may be as large as a job's. Where no job can be made any more it may not: of so many rows the
+// one call that asks for room would take the first, and each of the others would count as put off once more.
 func (t *Target) offersBulk() bool {
-	if t.Bulk.Off {
+	if t.Bulk.Off || !t.budget.room(2*jobCalls, t.now()) {
 		return false
 	}
 	return t.Bulk.From > 0 && t.streak.Load() >= int64(t.Bulk.From) || t.budget.short(t.short, t.now())

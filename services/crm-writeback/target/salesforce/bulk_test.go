@@ -124,6 +124,29 @@ func TestAShortBudgetMakesJobsOfManyRowsAndCallsOfFew(t *testing.T) {
 	}
 }
 
+func TestASpentBudgetAsksForNoMoreRowsThanACallTakes(t *testing.T) {
+	at := newClock()
+	_, url := sandbox(t, salesforcefake.Options{DailyLimit: 200, Now: at.now})
+	o := options(url)
+	o.Daily.Budget = "50%"
+	to := open(t, o, target.Deps{Now: at.now})
+	for range 95 {
+		to.Write(t.Context(), rowsOf(1, fields))
+	}
+	for n := 95; n < 105; n++ {
+		if rows := to.Form().Rows; rows != 200 {
+			t.Fatalf("after %d calls of 100 the form takes %d rows, of which a call can take 200 and no job can be made", n, rows)
+		}
+		if a := to.Write(t.Context(), rowsOf(200, fields)); a.Each == nil && n < 100 || a.Each != nil && n > 100 {
+			t.Errorf("call %d: %+v", n, a.All)
+		}
+	}
+	at.pass(15 * time.Minute)
+	if a := to.Write(t.Context(), rowsOf(200, fields)); count(a, 200, outcome.Delivered) != 200 {
+		t.Errorf("the call that asks for room: %+v", a.Of(0))
+	}
+}
+
 func TestWhatCSVCannotSayGoesAsACall(t *testing.T) {
 	org, url := sandbox(t, salesforcefake.Options{})
 	o := options(url)
