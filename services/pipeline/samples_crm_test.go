@@ -44,7 +44,7 @@ func crmDeliverySamples() []sample {
 		EditedAt: morning, SettledAt: morning,
 	}
 	lost := crm.Delivery{
-		WriteID: "w-2", UserID: "cus-1", Target: crm.Braze, Object: "profile", Key: "cus-1", Mode: crm.Upsert,
+		WriteID: "w-2", UserID: "cus-2", Target: crm.Braze, Object: "profile", Key: "cus-2", Mode: crm.Upsert,
 		Cause: crm.Cause{Topic: "crm.changes", EventID: "c-1"}, Outcome: outcome.Outcome{Kind: outcome.Skipped, Reason: "conflict", Detail: "field LastName"},
 		Conflicts: []byte(`[{"field":"LastName","ours":"Osei","theirs":"Osay","winner":"braze","rule":"newest"}]`), EditedAt: morning, SettledAt: morning,
 	}
@@ -66,6 +66,6 @@ func crmDeliverySamples() []sample {
 	}
 	return []sample{
 		{"cus-1", func(id int) []byte { return taken.Append(nil, id) }, native(&taken)},
-		{"cus-1", func(id int) []byte { return lost.Append(nil, id) }, native(&lost)},
+		{"cus-2", func(id int) []byte { return lost.Append(nil, id) }, native(&lost)},
 	}
 }

@@ -176,10 +176,7 @@ func (a *app) writebackTry(set *rules.Set, what attempt, sample []byte, asJSON b
 		drafts, err = set.Action(&event.Action{ID: "sample", Name: what.action, User: event.User{ExternalID: what.user}, OccurredAt: time.Now().UTC(), JSON: sample})
 	} else {
 		var e event.Engagement
-		if e, err = currents.Read(sample, "", time.Now()); err == nil && e.Type == "" {
-			err = errors.New("it has no event_type")
-		}
-		if err != nil {
+		if e, err = currents.Read(sample, "", time.Now()); err != nil {
 			return fmt.Errorf("the sample is no engagement event (--action NAME says that it is a webhook): %w", err)
 		}
 		drafts, err = set.Engagement(&e)
